@@ -57,17 +57,17 @@ def compile_args():
 
 def extension(pyx):
     name = Path(pyx).stem
-    kernels = sorted(glob("csrc/*.c") + glob("csrc/sets/*.c")) if name == "tensor" else []
-    # A kernel source is included by the wrapper of each instruction set; it is no translation unit of its own.
-    kernels = [source for source in kernels if not source.endswith(".inc.c")]
+    c_files = sorted(glob("csrc/**/*.[ch]", recursive=True))
+    # A *.inc.c is included by the wrapper of each instruction set; it is no translation unit of its own.
+    kernels = [path for path in c_files if path.endswith(".c") and not path.endswith(".inc.c")]
     return Extension(
         f"fastgrad._core.{name}",
-        sources=[pyx, *kernels],
+        sources=[pyx, *(kernels if name == "tensor" else [])],
         include_dirs=["csrc", numpy.get_include()],
         define_macros=MACROS,
         extra_compile_args=compile_args(),
         extra_link_args=SANITIZERS if BUILD == "asan" else [],
-        depends=sorted(glob("csrc/*.h") + glob("csrc/*.inc.c")) if kernels else sorted(glob("csrc/*.h")),
+        depends=c_files,
     )
 
 
