@@ -8,7 +8,7 @@
 
 #define FG_MAX_DIMS 8
 
-/* Order matters: promotion takes the category (bool < int < float) first and then this table in promote.h. */
+/* Order matters: promotion takes the category (bool < int < float) first and then the order in dtype.h. */
 typedef enum { FG_F32, FG_F64, FG_I64, FG_I32, FG_U8, FG_BOOL, FG_NDTYPES } fg_dtype;
 
 enum {
@@ -51,7 +51,8 @@ enum {
     FG_EINDEX = 1,   /* an index or label is out of range: where = its row-major position, value = what it was */
     FG_EDIVZERO = 2, /* integer division by zero: where = position */
     FG_ENOMEM = 3,
-    FG_EDOMAIN = 4 /* a value outside the op's domain (a probability, say): where = position */
+    FG_EDOMAIN = 4,  /* a value outside the op's domain (a probability, say): where = position */
+    FG_ESCRATCH = 5  /* the kernel needs scratch: value = bytes. The core provides it and calls again */
 };
 
 typedef struct fg_call fg_call;
@@ -63,7 +64,7 @@ struct fg_call {
     fg_kernel kernel;
     const fg_attrs *attrs; /* NULL where the op has none */
     fg_view *v;
-    void *scratch; /* as many bytes as the op's record asks for, or NULL */
+    void *scratch; /* NULL until the kernel has asked for it (FG_ESCRATCH) */
     int32_t nout, nin;
     int64_t where, value; /* set with a code other than FG_OK */
 };

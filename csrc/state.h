@@ -1,0 +1,58 @@
+/* Per-thread state of the core. Included by exactly one extension; the others reach it through that one. */
+#ifndef FG_STATE_H
+#define FG_STATE_H
+
+#include <stdint.h>
+#include <Python.h>
+
+typedef struct {
+    uint32_t special;   /* bits of FG_SPECIAL: levels, a recorder or a profiler are active on this thread */
+    uint32_t recording; /* 1 inside grad mode */
+    uint32_t inference; /* 1 inside inference_mode */
+    uint32_t runs;      /* depth of backward runs on this thread */
+    /* Nodes whose last reference went away wait here, so that freeing a deep graph needs no recursion. */
+    PyObject **worklist;
+    int64_t waiting, room;
+    int draining;
+} fg_thread;
+
+static __thread fg_thread fg_thread_state = {0, 1, 0, 0, NULL, 0, 0, 0};
+
+static inline fg_thread *fg_here(void) { return &fg_thread_state; }
+
+/* Takes over one reference to a node. */
+static void fg_defer(PyObject *node) {
+    fg_thread *t = &fg_thread_state;
+    if (t->waiting == t->room) {
+        int64_t room = t->room ? 2 * t->room : 64;
+        PyObject **list = PyMem_RawRealloc(t->worklist, (size_t)room * sizeof *list);
+        if (!list) { /* no memory to remember it: free it here, on the C stack */
+            Py_DECREF(node);
+            return;
+        }
+        t->worklist = list;
+        t->room = room;
+    }
+    t->worklist[t->waiting++] = node;
+}
+
+static void fg_drain(void) {
+    fg_thread *t = &fg_thread_state;
+    if (t->draining) return;
+    t->draining = 1;
+    while (t->waiting) {
+        PyObject *node = t->worklist[--t->waiting];
+        Py_DECREF(node);
+    }
+    t->draining = 0;
+    if (t->room > 4096) { /* a very deep graph has passed: give the list back */
+        PyMem_RawFree(t->worklist);
+        t->worklist = NULL;
+        t->room = 0;
+    }
+}
+
+/* True where the pointer holds the only reference. C, since a Cython local would hold a second one. */
+static inline int fg_sole(void *object) { return object && Py_REFCNT((PyObject *)object) == 1; }
+
+#endif
