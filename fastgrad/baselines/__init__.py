@@ -13,6 +13,8 @@ pass and the loss, then `backward()`, which returns the gradients in the order o
 These modules import NumPy and the standard library only.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 from fastgrad.baselines import flat_numpy, gates, numpy_tape, scalar_tape
@@ -27,7 +29,7 @@ def init_params(sizes, seed=0, dtype=np.float64):
     """
     rng = np.random.default_rng(seed)
     params = []
-    for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+    for inputs, outputs in pairwise(sizes):
         weight = rng.normal(0.0, np.sqrt(2.0 / inputs), (outputs, inputs))
         params += [weight.astype(dtype), np.zeros(outputs, dtype)]
     return params

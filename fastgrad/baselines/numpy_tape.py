@@ -66,7 +66,7 @@ class Array:
         )
 
     @property
-    def T(self):
+    def T(self):  # noqa: N802 - the name that NumPy gives it
         return _result(self.data.T, (self,), lambda g: (g.T,))
 
     def relu(self):

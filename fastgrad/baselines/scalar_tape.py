@@ -110,8 +110,7 @@ class MLP:
     def loss(self, x, labels):
         """Mean softmax cross-entropy of a batch. The inputs are constants: plain numbers, not values."""
         losses = [
-            _cross_entropy(self._logits(row), label)
-            for row, label in zip(x.tolist(), labels.tolist(), strict=True)
+            _cross_entropy(self._logits(row), label) for row, label in zip(x.tolist(), labels.tolist(), strict=True)
         ]
         self._loss = _sum(losses) * (1.0 / len(losses))
         return self._loss.data
