@@ -1,0 +1,172 @@
+"""How every benchmark here measures: in one run, one thread, contenders interleaved, medians with their spread.
+
+Ratios between contenders of one run carry over to other machines; absolute times do not. Rounds are interleaved, so
+that a change of the clock or a busy neighbour meets every contender. Imports nothing heavy: the environment comes first.
+"""
+
+import argparse
+import gc
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+# Read once, when the library is loaded. The first two choose kernels and blocking meant for another processor.
+SLOWING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+def pin_environment():
+    """Removes what slows BLAS and sets one thread, for libraries loaded after this. Returns what was removed."""
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    return [name for name in SLOWING if os.environ.pop(name, None) is not None]
+
+
+def restart_pinned():
+    """Restarts this program in the pinned environment unless it is in it: a loaded library does not read it again."""
+    if any(name in os.environ for name in SLOWING) or any(os.environ.get(name) != "1" for name in THREADS):
+        for name in pin_environment():
+            print(f"{name} is set and slows OpenBLAS: starting again without it", file=sys.stderr, flush=True)
+        os.execv(sys.executable, [sys.executable, *sys.argv])
+
+
+def arguments(description):
+    """The options that every benchmark has; the caller may add its own before parsing."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--rounds", type=int, default=9, help="interleaved rounds (default 9)")
+    parser.add_argument("--json", type=pathlib.Path, help="also write the results to this file")
+    return parser
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Nanoseconds of one call: the median over the rounds, and the quartiles as its spread."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self):
+        return f"{time_text(self.median)} ±{50 * (self.high - self.low) / self.median:.0f}%"
+
+
+def summarise(samples):
+    if len(samples) == 1:
+        return Timing(*samples * 3)
+    low, _, high = statistics.quantiles(samples, n=4, method="inclusive")
+    return Timing(statistics.median(samples), low, high)
+
+
+def interleave(contenders: dict[str, Callable[[int], object]], rounds=9, seconds=0.02):
+    """Times `contenders`, functions that do their work n times; returns a Timing of one unit of work for each.
+
+    One sample lasts about `seconds`; every round takes one sample of each contender. The garbage collector stays as
+    users have it, on, and runs before a round rather than at a random place in it.
+    """
+    repeat = {name: _calibrate(run, seconds) for name, run in contenders.items()}
+    samples = {name: [] for name in contenders}
+    for _ in range(rounds):
+        gc.collect()
+        for name, run in contenders.items():
+            samples[name].append(_once(run, repeat[name]) / repeat[name])
+    return {name: summarise(found) for name, found in samples.items()}
+
+
+def _once(run, n):
+    start = time.perf_counter_ns()
+    run(n)
+    return time.perf_counter_ns() - start
+
+
+def _calibrate(run, seconds):
+    """How many units of work last about `seconds`; the first call, which may allocate, decides nothing by itself."""
+    n = 1
+    while True:
+        took = _once(run, n)
+        if took > 1e9 * seconds / 4:
+            return max(1, round(n * 1e9 * seconds / took))
+        n *= 4
+
+
+def time_text(ns):
+    """Three significant digits with their unit."""
+    for unit, size in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
+        if ns >= size:
+            return f"{ns / size:.3g} {unit}" if ns < 999.5 * size else f"{ns / size:.0f} {unit}"
+    return f"{ns:.3g} ns"
+
+
+def machine():
+    """What the figures were measured on: needed to read them, so printed with them."""
+    found = {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "threads": 1,
+        "date": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
+    }
+    for package in ("fastgrad", "numpy", "torch"):
+        found[package] = version(package) or "not installed"
+    found["fastgrad instruction set"] = os.environ.get("FASTGRAD_ISA", "chosen at import")
+    found["BLAS"] = _blas()
+    return found
+
+
+def version(package):
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _processor():
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
+
+
+def _blas():
+    """Name, version and kernel of each BLAS that is loaded, as threadpoolctl reads them from the libraries."""
+    try:
+        import numpy  # noqa: F401  (so that its BLAS is loaded)
+        from threadpoolctl import threadpool_info
+    except ImportError:
+        return "unknown (threadpoolctl is not installed)"
+    blas = [info for info in threadpool_info() if info["user_api"] == "blas"]
+    return ", ".join(" ".join(filter(None, (b["internal_api"], b["version"], b.get("architecture")))) for b in blas)
+
+
+class Report:
+    """Collects tables and notes; prints Markdown as it goes and writes everything as JSON at the end."""
+
+    def __init__(self, title):
+        self.data = {"title": title, "machine": machine(), "tables": []}
+        print(f"# {title}\n")
+        for key, value in self.data["machine"].items():
+            print(f"- {key}: {value}")
+        self.note("Medians over interleaved rounds, ± half the distance between the quartiles.")
+
+    def note(self, text):
+        print(f"\n{text}", flush=True)
+
+    def table(self, name, header, rows):
+        """`rows` are lists of cells; a Timing prints its median and spread and keeps its numbers in the JSON."""
+        print(f"\n## {name}\n\n| " + " | ".join(header) + " |\n|" + "---|" * len(header))
+        for row in rows:
+            print("| " + " | ".join(str(cell) for cell in row) + " |", flush=True)
+        cells = [[asdict(cell) if isinstance(cell, Timing) else cell for cell in row] for row in rows]
+        self.data["tables"].append({"name": name, "header": header, "rows": cells})
+
+    def write(self, path):
+        if path is not None:
+            path.write_text(json.dumps(self.data, indent=1, ensure_ascii=False) + "\n")

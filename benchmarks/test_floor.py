@@ -1,0 +1,72 @@
+"""The floor computes what it claims to: the losses and parameters of NumPy in float64. A wrong divisor flatters."""
+
+import floor
+import numpy as np
+import pytest
+
+from fastgrad.baselines import flat_numpy, init_params
+
+SHAPES = [((4, 64, 64, 2), 1), ((64, 64, 10), 64), ((20, 7), 5), ((33, 40, 17, 3), 9), ((784, 128, 10), 32)]
+
+
+def problem(sizes, batch):
+    rng = np.random.default_rng(7)
+    x = rng.standard_normal((batch, sizes[0])).astype(np.float32)
+    return init_params(sizes, seed=3), x, rng.integers(0, sizes[-1], batch)
+
+
+def adamw(params, grads, state, step, lr, decay, beta1=0.9, beta2=0.999, eps=1e-8):
+    """One step as Loshchilov and Hutter publish it, in place."""
+    for p, g, (m, v) in zip(params, grads, state, strict=True):
+        m += (1 - beta1) * (g - m)
+        v += (1 - beta2) * (g * g - v)
+        p -= lr * (m / (1 - beta1**step) / (np.sqrt(v / (1 - beta2**step)) + eps) + decay * p)
+
+
+@pytest.mark.parametrize("use", floor.USE)
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize(("sizes", "batch"), SHAPES)
+def test_losses_and_parameters_are_those_of_numpy(sizes, batch, optimizer, use):
+    params, x, labels = problem(sizes, batch)
+    steps, lr, decay = 8, {"sgd": 0.05, "adamw": 0.002}[optimizer], {"sgd": 0.0, "adamw": 0.1}[optimizer]
+    net = floor.Mlp(sizes, batch, params, optimizer, lr=lr, weight_decay=decay, use=use)
+    losses = net.run(x, labels, steps, losses=True)
+
+    reference = flat_numpy.MLP(params)
+    state = [(np.zeros_like(p), np.zeros_like(p)) for p in params]
+    expected = []
+    for step in range(1, steps + 1):
+        expected.append(reference.loss(x.astype(np.float64), labels))
+        grads = reference.backward()
+        if optimizer == "sgd":
+            reference.update(lr)
+        else:
+            adamw(reference.arrays(), grads, state, step, lr, decay)
+    assert expected[-1] < expected[0]
+    np.testing.assert_allclose(losses, expected, rtol=2e-5, atol=1e-6)
+    if optimizer == "sgd":  # AdamW turns a gradient of rounding size into a full step
+        for got, want in zip(net.params(), reference.arrays(), strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-6)
+
+
+def test_the_choice_of_products_is_the_one_asked_for():
+    params, _, _ = problem((20, 30, 3), 4)
+    own = floor.Mlp((20, 30, 3), 4, params, "sgd", lr=0.1, use="own").choices()
+    blas = floor.Mlp((20, 30, 3), 4, params, "sgd", lr=0.1, use="blas").choices()
+    assert all(own.values())
+    assert not any(blas.values())
+    assert "layer 0 d_input" not in own
+
+
+def test_wide_logits_neither_overflow_nor_lose_the_loss():
+    params = [np.diag([1000.0, -1000.0, 0.0]), np.zeros(3)]
+    net = floor.Mlp((3, 3), 1, params, "sgd", lr=0.0)
+    loss = net.run(np.array([[1, 1, 0]], np.float32), np.array([1]), 1, losses=True)
+    np.testing.assert_allclose(loss, [2000.0])
+
+
+def test_labels_outside_the_classes_are_refused():
+    params, x, _ = problem((20, 3), 2)
+    net = floor.Mlp((20, 3), 2, params, "sgd", lr=0.1)
+    with pytest.raises(ValueError, match="labels must lie in"):
+        net.run(x, np.array([0, 3]), 1)
