@@ -1,0 +1,106 @@
+/* Functions of one element for the kernels. */
+#ifndef FG_VMATH_H
+#define FG_VMATH_H
+
+#include <math.h>
+
+/* The function of the argument's type. */
+#define FG_TYPED(name, x) _Generic((x), float: fg_##name##_f32, double: fg_##name##_f64)
+
+#define FG_LIBM(name)                                                       \
+    static inline float fg_##name##_f32(float x) { return name##f(x); }     \
+    static inline double fg_##name##_f64(double x) { return name(x); }
+#define FG_LIBM_2(name)                                                                 \
+    static inline float fg_##name##_f32(float x, float y) { return name##f(x, y); }     \
+    static inline double fg_##name##_f64(double x, double y) { return name(x, y); }
+
+static inline float fg_abs_f32(float x) { return fabsf(x); }
+static inline double fg_abs_f64(double x) { return fabs(x); }
+FG_LIBM(sqrt)
+FG_LIBM(floor)
+FG_LIBM(ceil)
+FG_LIBM(rint)
+FG_LIBM(trunc)
+FG_LIBM(exp)
+FG_LIBM(exp2)
+FG_LIBM(expm1)
+FG_LIBM(log)
+FG_LIBM(log2)
+FG_LIBM(log10)
+FG_LIBM(log1p)
+FG_LIBM(sin)
+FG_LIBM(cos)
+FG_LIBM(tan)
+FG_LIBM(asin)
+FG_LIBM(acos)
+FG_LIBM(atan)
+FG_LIBM(sinh)
+FG_LIBM(cosh)
+FG_LIBM(tanh)
+FG_LIBM(erf)
+FG_LIBM(erfc)
+FG_LIBM_2(pow)
+FG_LIBM_2(atan2)
+FG_LIBM_2(hypot)
+FG_LIBM_2(fmod)
+
+/* Python's sign: the remainder has the divisor's. */
+#define FG_DIVISION(T, s)                                            \
+    static inline T fg_remainder_##s(T x, T y) {                     \
+        T r = fg_fmod_##s(x, y);                                     \
+        return (r != 0) & ((r < 0) != (y < 0)) ? r + y : r;          \
+    }                                                                \
+    static inline T fg_floor_divide_##s(T x, T y) {                  \
+        T r = fg_remainder_##s(x, y), n = fg_rint_##s((x - r) / y);  \
+        return y == 0 ? x / y : n == 0 ? x / y * 0 : n;              \
+    }
+FG_DIVISION(float, f32)
+FG_DIVISION(double, f64)
+
+static inline float fg_sigmoid_f32(float x) { return 1 / (1 + expf(-x)); }
+static inline double fg_sigmoid_f64(double x) { return 1 / (1 + exp(-x)); }
+
+#define FG_PROBABILITY(T, s)                                                                          \
+    static inline T fg_normal_cdf_##s(T x) { return (T)0.5 * fg_erfc_##s(x * (T)-0.7071067811865476); } \
+    static inline T fg_tanh_softplus_##s(T x) {                                                       \
+        T e = fg_exp_##s(x), n = e * (e + 2);                                                         \
+        return x > 20 ? 1 : n / (n + 2);                                                              \
+    }
+FG_PROBABILITY(float, f32)
+FG_PROBABILITY(double, f64)
+
+#define fg_abs(x) FG_TYPED(abs, x)(x)
+#define fg_sqrt(x) FG_TYPED(sqrt, x)(x)
+#define fg_floor(x) FG_TYPED(floor, x)(x)
+#define fg_ceil(x) FG_TYPED(ceil, x)(x)
+#define fg_rint(x) FG_TYPED(rint, x)(x)
+#define fg_trunc(x) FG_TYPED(trunc, x)(x)
+#define fg_exp(x) FG_TYPED(exp, x)(x)
+#define fg_exp2(x) FG_TYPED(exp2, x)(x)
+#define fg_expm1(x) FG_TYPED(expm1, x)(x)
+#define fg_log(x) FG_TYPED(log, x)(x)
+#define fg_log2(x) FG_TYPED(log2, x)(x)
+#define fg_log10(x) FG_TYPED(log10, x)(x)
+#define fg_log1p(x) FG_TYPED(log1p, x)(x)
+#define fg_sin(x) FG_TYPED(sin, x)(x)
+#define fg_cos(x) FG_TYPED(cos, x)(x)
+#define fg_tan(x) FG_TYPED(tan, x)(x)
+#define fg_asin(x) FG_TYPED(asin, x)(x)
+#define fg_acos(x) FG_TYPED(acos, x)(x)
+#define fg_atan(x) FG_TYPED(atan, x)(x)
+#define fg_sinh(x) FG_TYPED(sinh, x)(x)
+#define fg_cosh(x) FG_TYPED(cosh, x)(x)
+#define fg_tanh(x) FG_TYPED(tanh, x)(x)
+#define fg_erf(x) FG_TYPED(erf, x)(x)
+#define fg_erfc(x) FG_TYPED(erfc, x)(x)
+#define fg_sigmoid(x) FG_TYPED(sigmoid, x)(x)
+#define fg_normal_cdf(x) FG_TYPED(normal_cdf, x)(x)
+#define fg_tanh_softplus(x) FG_TYPED(tanh_softplus, x)(x)
+#define fg_pow(x, y) FG_TYPED(pow, x)(x, y)
+#define fg_atan2(x, y) FG_TYPED(atan2, x)(x, y)
+#define fg_hypot(x, y) FG_TYPED(hypot, x)(x, y)
+#define fg_fmod(x, y) FG_TYPED(fmod, x)(x, y)
+#define fg_remainder(x, y) FG_TYPED(remainder, x)(x, y)
+#define fg_floor_divide(x, y) FG_TYPED(floor_divide, x)(x, y)
+
+#endif
