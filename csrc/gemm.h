@@ -1,0 +1,194 @@
+/* The product of two matrices of type T with any strides; included once for each T by matmul.inc.c, which defines
+ *   T         float or double
+ *   FN(name)  the name with the set's and the type's suffix
+ *   BLAS      the entry of blas.h for T
+ *
+ * BLAS does most products. Ours does those that OpenBLAS does less well (FN(ours) says which), those with strides that
+ * BLAS has no flag for, and all of them where there is no BLAS. It follows Goto's scheme in small: a panel of b as wide
+ * as two registers is made dense, and a tile of c is accumulated in registers over the panel's depth. `a` is never
+ * packed: single elements are broadcast from it, so its strides hardly matter. */
+
+#if defined(__GNUC__)
+typedef T FN(vec) __attribute__((vector_size(FG_VECTOR), aligned(sizeof(T)), may_alias));
+#else
+typedef T FN(vec); /* no vector types: the same code on scalars */
+#endif
+
+#ifndef LANES
+#define LANES ((int)(sizeof(FN(vec)) / sizeof(T)))
+/* A tile has as many rows of two vectors as leave registers for the operands. A panel of b takes 16 KiB. */
+#define ROWS (FG_VECTOR == 64 ? 8 : 6)
+#define DEPTH ((int)(16384 / (2 * sizeof(FN(vec)))))
+#endif
+
+/* c (+)= a b for `rows` rows of a and `vecs` vectors of columns, of which c has only `cols`; b must be readable over
+ * the whole width. Inlined with constant rows and vecs, so that `sum` lives in registers. */
+static FG_INLINE void FN(tile)(const int rows, const int vecs, int64_t k, const T *a, int64_t rsa, int64_t csa,
+                               const T *b, int64_t ldb, T *c, int64_t ldc, int cols, int add) {
+    FN(vec) sum[8][2];
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vecs; v++) sum[r][v] = (FN(vec)){0};
+    for (int64_t p = 0; p < k; p++) {
+        const FN(vec) *row = (const FN(vec) *)(b + p * ldb);
+        /* Three pointers and two multiples of the stride: eight multiples would not fit the address registers. */
+        const T *column[3] = {a + p * csa, a + p * csa + 3 * rsa, a + p * csa + 6 * rsa};
+        for (int r = 0; r < rows; r++)
+            for (int v = 0; v < vecs; v++) sum[r][v] += column[r / 3][r % 3 * rsa] * row[v];
+    }
+    if (cols == vecs * LANES) {
+        for (int r = 0; r < rows; r++) {
+            FN(vec) *out = (FN(vec) *)(c + r * ldc);
+            for (int v = 0; v < vecs; v++) {
+                if (add) sum[r][v] += out[v];
+                out[v] = sum[r][v];
+            }
+        }
+        return;
+    }
+    for (int r = 0; r < rows; r++) {
+        T out[2 * LANES];
+        for (int v = 0; v < vecs; v++) ((FN(vec) *)out)[v] = sum[r][v];
+        for (int j = 0; j < cols; j++) c[r * ldc + j] = add ? c[r * ldc + j] + out[j] : out[j];
+    }
+}
+
+/* One panel of b against all rows of a, in tiles of nearly equal height. */
+#define TILE(R, V) case R: FN(tile)(R, V, k, a, rsa, csa, b, ldb, c, ldc, cols, add); break
+#if FG_VECTOR == 64
+#define TALL_TILES(V) TILE(7, V); TILE(8, V)
+#else
+#define TALL_TILES(V)
+#endif
+#define TILES(NAME, V)                                                                                                \
+    static FG_NOINLINE void NAME(int64_t m, int64_t k, const T *a, int64_t rsa, int64_t csa, const T *b, int64_t ldb, \
+                                 T *c, int64_t ldc, int cols, int add) {                                              \
+        for (int64_t tiles = (m + ROWS - 1) / ROWS; tiles > 0; tiles--) {                                             \
+            int rows = (int)((m + tiles - 1) / tiles);                                                                \
+            switch (rows) { TILE(1, V); TILE(2, V); TILE(3, V); TILE(4, V); TILE(5, V); TILE(6, V); TALL_TILES(V); }   \
+            a += rows * rsa;                                                                                          \
+            c += rows * ldc;                                                                                          \
+            m -= rows;                                                                                                \
+        }                                                                                                             \
+    }
+TILES(FN(tiles_wide), 2)
+TILES(FN(tiles_narrow), 1)
+#undef TILES
+#undef TALL_TILES
+#undef TILE
+
+#if FG_SHUFFLE
+/* The 4 x 4 block at `from`, transposed: two rounds of interleaving rows r and r + 2. */
+static FG_INLINE void FN(transpose)(const T *from, int64_t ldf, T *to, int64_t ldt) {
+    typedef T quad __attribute__((vector_size(4 * sizeof(T)), aligned(sizeof(T)), may_alias));
+    quad r0 = *(const quad *)from, r1 = *(const quad *)(from + ldf);
+    quad r2 = *(const quad *)(from + 2 * ldf), r3 = *(const quad *)(from + 3 * ldf);
+    quad s0 = __builtin_shufflevector(r0, r2, 0, 4, 1, 5), s1 = __builtin_shufflevector(r0, r2, 2, 6, 3, 7);
+    quad s2 = __builtin_shufflevector(r1, r3, 0, 4, 1, 5), s3 = __builtin_shufflevector(r1, r3, 2, 6, 3, 7);
+    *(quad *)to = __builtin_shufflevector(s0, s2, 0, 4, 1, 5);
+    *(quad *)(to + ldt) = __builtin_shufflevector(s0, s2, 2, 6, 3, 7);
+    *(quad *)(to + 2 * ldt) = __builtin_shufflevector(s1, s3, 0, 4, 1, 5);
+    *(quad *)(to + 3 * ldt) = __builtin_shufflevector(s1, s3, 2, 6, 3, 7);
+}
+#endif
+
+/* out[p * width + j] = b[p, j], and zeros right of the last column. */
+static void FN(pack)(int64_t k, int cols, int width, const T *b, int64_t rsb, int64_t csb, T *out) {
+    int64_t done = 0;
+#if FG_SHUFFLE
+    if (rsb == 1) { /* b lies transposed: twice as fast in blocks */
+        int j = 0;
+        done = k - k % 4;
+        for (; j + 4 <= cols; j += 4)
+            for (int64_t p = 0; p < done; p += 4) FN(transpose)(b + p + j * csb, csb, out + p * width + j, width);
+        for (; j < cols; j++)
+            for (int64_t p = 0; p < done; p++) out[p * width + j] = b[p + j * csb];
+    }
+#endif
+    for (int64_t p = done; p < k; p++)
+        if (csb == 1)
+            for (int j = 0; j < cols; j++) out[p * width + j] = b[p * rsb + j];
+        else
+            for (int j = 0; j < cols; j++) out[p * width + j] = b[p * rsb + j * csb];
+    if (cols < width)
+        for (int64_t p = 0; p < k; p++)
+            for (int j = cols; j < width; j++) out[p * width + j] = 0;
+}
+
+static void FN(product)(int64_t m, int64_t n, int64_t k, const T *a, int64_t rsa, int64_t csa, const T *b, int64_t rsb,
+                        int64_t csb, T *c, int64_t ldc, int add) {
+    T panel[16384 / sizeof(T)];
+    for (int64_t p = 0; p < k; p += DEPTH, add = 1) {
+        int64_t depth = k - p < DEPTH ? k - p : DEPTH;
+        for (int64_t j = 0; j < n;) {
+            int width = n - j <= LANES ? LANES : 2 * LANES, cols = n - j < width ? (int)(n - j) : width;
+            const T *from = b + p * rsb + j * csb;
+            int64_t ld = rsb;
+            /* In place, b's rows may fall on few cache sets: with many rows of a that costs more than a copy. */
+            if (csb != 1 || cols < width || m > 64) {
+                FN(pack)(depth, cols, width, from, rsb, csb, panel);
+                from = panel;
+                ld = width;
+            }
+            (width == LANES ? FN(tiles_narrow) : FN(tiles_wide))(m, depth, a + p * csa, rsa, csa, from, ld, c + j, ldc,
+                                                                  cols, add);
+            j += cols;
+        }
+    }
+}
+
+/* c (+)= a b where k is 1. A general product costs three times as much. */
+static void FN(outer)(int64_t m, int64_t n, const T *a, int64_t rsa, const T *b, T *c, int64_t ldc, int add) {
+    for (int64_t i = 0; i < m; i++) {
+        T scale = a[i * rsa], *row = c + i * ldc;
+        if (add)
+            for (int64_t j = 0; j < n; j++) row[j] += scale * b[j];
+        else
+            for (int64_t j = 0; j < n; j++) row[j] = scale * b[j];
+    }
+}
+
+/* Whether ours is the faster. Measured against OpenBLAS 0.3.31 on one core (Zen 4, float32 and float64), ratios of its
+ * time to ours. AVX-512: b transposed 1.1-2.7 and from about 10^6 products on 1.04-1.3, else 0.5-1.0. AVX2: 1.1-2.9
+ * below 64^3. Above the upper limits both are equal or BLAS is ahead, and everywhere where most of a panel's width
+ * would be padding. */
+static inline int FN(ours)(int64_t m, int64_t n, int64_t k, int transposed) {
+    if (FG_VECTOR < 32 || (n % LANES != 0 && n < 4 * LANES)) return 0;
+    double work = (double)m * (double)n * (double)k;
+    if (transposed) return work < 3e7 && (m >= 16 || k <= 16);
+    return FG_VECTOR == 64 ? work > 8e5 && work < 3e7 : work < 1e6;
+}
+
+/* A matrix as BLAS sees it: the length of its rows, or of its columns if it lies transposed; 0 if neither is dense.
+ * The stride of an axis of size 1 means nothing. */
+static inline int64_t FN(leading)(int64_t rows, int64_t cols, int64_t rs, int64_t cs, int *transposed) {
+    *transposed = 0;
+    if (cols == 1 || cs == 1) {
+        if (rows == 1) return cols;
+        if (rs >= cols) return rs;
+    }
+    *transposed = 1;
+    if (rows == 1 || rs == 1) {
+        if (cols == 1) return rows;
+        if (cs >= rows) return cs;
+    }
+    return 0;
+}
+
+/* c[m, n] (+)= a[m, k] b[k, n]; the elements of a row of c are adjacent, and c overlaps neither a nor b. */
+static void FN(gemm)(int64_t m, int64_t n, int64_t k, const T *a, int64_t rsa, int64_t csa, const T *b, int64_t rsb,
+                     int64_t csb, T *c, int64_t ldc, int add) {
+    if (m == 0 || n == 0) return;
+    if (k == 0) {
+        if (!add)
+            for (int64_t i = 0; i < m; i++) memset(c + i * ldc, 0, (size_t)n * sizeof(T));
+        return;
+    }
+    if (k == 1 && (csb == 1 || n == 1)) {
+        FN(outer)(m, n, a, rsa, b, c, ldc, add);
+        return;
+    }
+    int ta, tb;
+    int64_t lda = FN(leading)(m, k, rsa, csa, &ta), ldb = FN(leading)(k, n, rsb, csb, &tb);
+    if (lda && ldb && !FN(ours)(m, n, k, tb) && BLAS(ta, tb, m, n, k, a, lda, b, ldb, (T)add, c, ldc)) return;
+    FN(product)(m, n, k, a, rsa, csa, b, rsb, csb, c, ldc, add);
+}

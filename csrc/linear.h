@@ -1,0 +1,73 @@
+/* linear and linear_vjp over FN(gemm), for elements of type T; included once for each T by matmul.inc.c. Outputs are
+ * dense, inputs have any layout; leading axes that merge are one product. */
+
+/* linear: y, x, weight and perhaps bias; y = x weight^T + bias. attrs.mode 1: the positive part of that. */
+static int FN(linear)(fg_call *call) {
+    const fg_layout *x = call->v[1].lay, *w = call->v[2].lay;
+    T *y = call->v[0].data;
+    int64_t n = w->shape[0], k = w->shape[1], csx = x->stride[x->ndim - 1];
+    const T *bias = call->nin > 2 ? call->v[3].data : NULL;
+    int64_t step = bias ? call->v[3].lay->stride[0] : 0;
+    int relu = call->attrs && call->attrs->mode == 1;
+    fg_iter it;
+    FG_SET(iterate_rows)(&it, 1, call->v + 1);
+    for (int64_t run = 0; run < it.runs; run++, fg_iter_next(&it)) {
+        FN(gemm)(it.len, n, k, (const T *)call->v[1].data + it.at[0], it.step[0], csx, call->v[2].data, w->stride[1],
+                 w->stride[0], y, n, 0);
+        for (int64_t i = 0; i < it.len; i++, y += n) {
+            if (bias && (step == 1 || n == 1))
+                for (int64_t j = 0; j < n; j++) y[j] += bias[j];
+            else if (bias)
+                for (int64_t j = 0; j < n; j++) y[j] += bias[j * step];
+            if (relu)
+                for (int64_t j = 0; j < n; j++) y[j] = y[j] < 0 ? 0 : y[j]; /* a NaN stays */
+        }
+    }
+    return FG_OK;
+}
+
+/* out[j] (+)= sum of g[:, j]. Sums of 128 rows are added up apart, so that the error grows with rows / 128. */
+static void FN(sum_rows)(int64_t rows, int64_t n, const T *g, int64_t rsg, int64_t csg, T *out, int add) {
+    enum { COLUMNS = 64, BLOCK = 128 };
+    for (int64_t j = 0; j < n; j += COLUMNS) {
+        int cols = n - j < COLUMNS ? (int)(n - j) : COLUMNS;
+        T total[COLUMNS] = {0};
+        for (int64_t first = 0; first < rows; first += BLOCK) {
+            int64_t last = rows - first < BLOCK ? rows : first + BLOCK;
+            T part[COLUMNS] = {0};
+            for (int64_t i = first; i < last; i++) {
+                const T *row = g + i * rsg + j * csg;
+                if (csg == 1)
+                    for (int q = 0; q < cols; q++) part[q] += row[q];
+                else
+                    for (int q = 0; q < cols; q++) part[q] += row[q * csg];
+            }
+            for (int q = 0; q < cols; q++) total[q] += part[q];
+        }
+        for (int q = 0; q < cols; q++) out[j + q] = add ? out[j + q] + total[q] : total[q];
+    }
+}
+
+/* linear_vjp: dx, dweight, dbias; then g, x, weight. An output that is not needed has no data. */
+static int FN(linear_vjp)(fg_call *call) {
+    T *dx = call->v[0].data, *dw = call->v[1].data, *db = call->v[2].data;
+    const fg_layout *g = call->v[3].lay, *x = call->v[4].lay, *w = call->v[5].lay;
+    int64_t n = w->shape[0], k = w->shape[1], csg = g->stride[g->ndim - 1], csx = x->stride[x->ndim - 1];
+    fg_iter it;
+    FG_SET(iterate_rows)(&it, 2, call->v + 3);
+    if (it.runs == 0) {
+        if (dw) memset(dw, 0, (size_t)(n * k) * sizeof(T));
+        if (db) memset(db, 0, (size_t)n * sizeof(T));
+    }
+    for (int64_t run = 0; run < it.runs; run++, fg_iter_next(&it)) {
+        const T *gr = (const T *)call->v[3].data + it.at[0], *xr = (const T *)call->v[4].data + it.at[1];
+        int64_t rsg = it.step[0], rsx = it.step[1];
+        if (dx) {
+            FN(gemm)(it.len, k, n, gr, rsg, csg, call->v[5].data, w->stride[0], w->stride[1], dx, k, 0);
+            dx += it.len * k;
+        }
+        if (dw) FN(gemm)(n, k, it.len, gr, csg, rsg, xr, rsx, csx, dw, k, run > 0);
+        if (db) FN(sum_rows)(it.len, n, gr, rsg, csg, db, run > 0);
+    }
+    return FG_OK;
+}
