@@ -1,7 +1,7 @@
 """How every benchmark here measures: in one run, one thread, contenders interleaved, medians with their spread.
 
 Ratios between contenders of one run carry over to other machines; absolute times do not. Rounds are interleaved, so
-that a change of the clock or a busy neighbour meets every contender. Imports nothing heavy: the environment comes first.
+that a change of the clock or a busy neighbour meets every contender. Importing this module loads no numerical library.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 
 # Read once, when the library is loaded. The first two choose kernels and blocking meant for another processor.
 SLOWING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
@@ -160,12 +160,17 @@ class Report:
         print(f"\n{text}", flush=True)
 
     def table(self, name, header, rows):
-        """`rows` are lists of cells; a Timing prints its median and spread and keeps its numbers in the JSON."""
+        """`rows` are lists of cells; dataclasses print as text and keep their numbers in the JSON."""
         print(f"\n## {name}\n\n| " + " | ".join(header) + " |\n|" + "---|" * len(header))
         for row in rows:
             print("| " + " | ".join(str(cell) for cell in row) + " |", flush=True)
-        cells = [[asdict(cell) if isinstance(cell, Timing) else cell for cell in row] for row in rows]
+        cells = [[asdict(cell) if is_dataclass(cell) else cell for cell in row] for row in rows]
         self.data["tables"].append({"name": name, "header": header, "rows": cells})
+
+    def notes(self, name, found):
+        """A list that is printed even when it is empty, so that nothing is left out in silence."""
+        print(f"\n{name}: none" if not found else f"\n{name}:\n" + "".join(f"- {note}\n" for note in found), flush=True)
+        self.data[name] = found
 
     def write(self, path):
         if path is not None:
