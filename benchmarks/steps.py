@@ -51,8 +51,8 @@ NAMES = {"sgd": "SGD", "adamw": "AdamW"}
 CHECK_STEPS = 10
 CHECK_LR = {"sgd": 0.05, "adamw": 1e-3}
 TOLERANCE = 1e-4
-# The timed steps leave the weights where they are. A net trained to the end on its one batch has gradients that underflow,
-# and what would be timed is how each contender meets denormal numbers.
+# The timed steps leave the weights where they are. A net trained to the end on its one batch has gradients that
+# underflow, and what would be timed is how each contender meets denormal numbers.
 TIMED_LR = 1e-8
 ADAMW_DECAY = 0.01  # PyTorch's default, for contenders that have none
 
@@ -189,7 +189,7 @@ class Ratio:
     over_floor: float | None
 
     def __str__(self):
-        return str(self.time) if self.over_floor is None else f"**{self.over_floor:.3g}×** ({self.time})"
+        return str(self.time) if self.over_floor is None else f"**{self.over_floor:.3g}x** ({self.time})"
 
 
 def measure(row, makers, rounds, notes):
@@ -217,8 +217,8 @@ def measure(row, makers, rounds, notes):
 
 def target_text(row, fastgrad):
     if not isinstance(fastgrad, Ratio) or fastgrad.over_floor is None:
-        return f"≤ {row.target:g}×"
-    return f"≤ {row.target:g}× {'met' if fastgrad.over_floor <= row.target else 'missed'}"
+        return f"≤ {row.target:g}x"
+    return f"≤ {row.target:g}x {'met' if fastgrad.over_floor <= row.target else 'missed'}"
 
 
 def main():
