@@ -11,9 +11,6 @@
 #if __has_include("../matmul.inc.c")
 #include "../matmul.inc.c"
 #endif
-#if __has_include("../matmul.inc.c")
-#include "../matmul.inc.c"
-#endif
 #if __has_include("../reduce.inc.c")
 #include "../reduce.inc.c"
 #endif
@@ -31,9 +28,6 @@ static const fg_entry *const FG_SET(groups)[] = {
 #endif
 #if __has_include("../copy.inc.c")
     FG_SET(copy_entries),
-#endif
-#if __has_include("../matmul.inc.c")
-    FG_SET(matmul_entries),
 #endif
 #if __has_include("../matmul.inc.c")
     FG_SET(matmul_entries),
