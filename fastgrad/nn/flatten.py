@@ -1,0 +1,18 @@
+"""Flatten. Imports Module."""
+
+from fastgrad.nn.module import Module
+
+
+class Flatten(Module):
+    """Joins the axes from `start_dim` to `end_dim` into one; the default keeps the batch axis."""
+
+    def __init__(self, start_dim=1, end_dim=-1):
+        super().__init__()
+        self.start_dim = start_dim
+        self.end_dim = end_dim
+
+    def forward(self, input):
+        return input.flatten(self.start_dim, self.end_dim)
+
+    def extra_repr(self):
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"

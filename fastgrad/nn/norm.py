@@ -1,0 +1,158 @@
+"""Normalisation layers. Imports Module, functional and init.
+
+All compute (x - mean) / sqrt(var + eps) with the biased variance over some axes, times `weight`, plus `bias`.
+"""
+
+from fastgrad import _core
+from fastgrad._core import Parameter
+from fastgrad.nn import functional as F
+from fastgrad.nn import init
+from fastgrad.nn.module import Module
+
+
+class BatchNorm1d(Module):
+    """Normalises each feature over the batch (Ioffe & Szegedy 2015).
+
+    In training by the statistics of the batch, which also update the running ones; in evaluation by the running ones.
+
+    Args:
+        num_features: C of the input (N, C) or (N, C, L).
+        eps: added to the variance.
+        momentum: weight of the new batch in the running statistics; None for the plain average over all batches.
+        affine: whether to have `weight` and `bias` (C).
+        track_running_stats: whether to have running statistics; without them, batch statistics are always used.
+
+    Buffers: `running_mean` (C), `running_var` (C, of the unbiased variance), `num_batches_tracked`.
+    """
+
+    def __init__(
+        self,
+        num_features,
+        eps=1e-5,
+        momentum=0.1,
+        affine=True,
+        track_running_stats=True,
+        device=None,
+        dtype=None,
+    ):
+        super().__init__()
+        self.num_features = num_features
+        self.eps = eps
+        self.momentum = momentum
+        self.affine = affine
+        self.track_running_stats = track_running_stats
+        for name in ("weight", "bias"):
+            self.register_parameter(
+                name, Parameter(_core.empty(num_features, device=device, dtype=dtype)) if affine else None
+            )
+        tracked = track_running_stats
+        for name in ("running_mean", "running_var"):
+            self.register_buffer(name, _core.empty(num_features, device=device, dtype=dtype) if tracked else None)
+        self.register_buffer("num_batches_tracked", _core.tensor(0, device=device) if tracked else None)
+        self.reset_parameters()
+
+    def reset_running_stats(self):
+        """Forgets all batches: mean 0, variance 1."""
+        if self.track_running_stats:
+            self.running_mean.zero_()
+            self.running_var.fill_(1)
+            self.num_batches_tracked.zero_()
+
+    def reset_parameters(self):
+        """Forgets all batches and sets weight to 1, bias to 0."""
+        self.reset_running_stats()
+        if self.affine:
+            init.ones_(self.weight)
+            init.zeros_(self.bias)
+
+    def forward(self, input):
+        if input.dim() not in (2, 3):
+            raise ValueError(f"expected 2D or 3D input (got {input.dim()}D input)")
+        if not (self.training and self.track_running_stats):
+            by_batch = self.training or self.running_mean is None
+            return F.batch_norm(
+                input, self.running_mean, self.running_var, self.weight, self.bias, by_batch, 0.0, self.eps
+            )
+        self.num_batches_tracked.add_(1)
+        momentum = 1.0 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
+        return F.batch_norm(
+            input, self.running_mean, self.running_var, self.weight, self.bias, True, momentum, self.eps
+        )
+
+    def extra_repr(self):
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"track_running_stats={self.track_running_stats}"
+        )
+
+
+def _as_shape(normalized_shape):
+    return (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+
+
+class LayerNorm(Module):
+    """Normalises each sample over its last axes (Ba, Kiros & Hinton 2016).
+
+    Args:
+        normalized_shape: sizes of those axes; a number for the last axis alone.
+        eps: added to the variance.
+        elementwise_affine: whether to have `weight` and `bias` (normalized_shape).
+        bias: whether to have `bias`.
+    """
+
+    def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True, device=None, dtype=None):
+        super().__init__()
+        self.normalized_shape = _as_shape(normalized_shape)
+        self.eps = eps
+        self.elementwise_affine = elementwise_affine
+        for name, wanted in (("weight", elementwise_affine), ("bias", elementwise_affine and bias)):
+            self.register_parameter(
+                name, Parameter(_core.empty(self.normalized_shape, device=device, dtype=dtype)) if wanted else None
+            )
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        """Sets weight to 1 and bias to 0."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+    def forward(self, input):
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self):
+        bias = "" if self.bias is not None or not self.elementwise_affine else ", bias=False"
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}{bias}"
+
+
+class RMSNorm(Module):
+    """Divides each sample by the root mean square over its last axes, x / sqrt(mean(x^2) + eps) (Zhang & Sennrich 2019).
+
+    Args:
+        normalized_shape: sizes of those axes; a number for the last axis alone.
+        eps: added to the mean square; None for the smallest step of the dtype.
+        elementwise_affine: whether to have `weight` (normalized_shape).
+    """
+
+    def __init__(self, normalized_shape, eps=None, elementwise_affine=True, device=None, dtype=None):
+        super().__init__()
+        self.normalized_shape = _as_shape(normalized_shape)
+        self.eps = eps
+        self.elementwise_affine = elementwise_affine
+        self.register_parameter(
+            "weight",
+            Parameter(_core.empty(self.normalized_shape, device=device, dtype=dtype)) if elementwise_affine else None,
+        )
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        """Sets weight to 1."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+
+    def forward(self, input):
+        return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self):
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"

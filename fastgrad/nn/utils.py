@@ -1,0 +1,69 @@
+"""Operations on all gradients or all parameters of a network at once. Imports the core."""
+
+import math
+
+from fastgrad import _core
+from fastgrad._core import Tensor
+
+
+def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False):
+    """Scales all gradients by one factor so that their total norm is at most `max_norm`.
+
+    Args:
+        parameters: an iterable of Tensors, or one; those without a gradient are passed over.
+        max_norm: the largest norm allowed.
+        norm_type: p of the p-norm, over all gradients as one vector; may be inf.
+        error_if_nonfinite: whether a total norm of nan or inf is an error.
+
+    Returns: the total norm before scaling, a 0-d Tensor.
+
+    Raises: RuntimeError where the norm is not finite and `error_if_nonfinite`; no gradient is changed then.
+    """
+    parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    norm = _core.grad_norm(parameters, float(norm_type))
+    size = norm.item()
+    if error_if_nonfinite and not math.isfinite(size):
+        raise RuntimeError(
+            f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be "
+            "clipped. To disable this error and scale the gradients by the non-finite norm anyway, set "
+            "`error_if_nonfinite=False`"
+        )
+    # The small term keeps a norm of 0 apart from a division by 0; PyTorch's value, so that results agree.
+    factor = float(max_norm) / (size + 1e-6)
+    if not factor >= 1.0:
+        _core.scale_grads_(parameters, factor)
+    return norm
+
+
+def clip_grad_value_(parameters, clip_value):
+    """Clamps every element of every gradient to [-clip_value, clip_value]."""
+    bound = float(clip_value)
+    with _core.no_grad():
+        for parameter in [parameters] if isinstance(parameters, Tensor) else parameters:
+            if parameter.grad is not None:
+                parameter.grad.clamp_(-bound, bound)
+
+
+def parameters_to_vector(parameters):
+    """All elements of all Tensors as one vector, in order."""
+    return _core.cat([parameter.reshape(-1) for parameter in parameters])
+
+
+def vector_to_parameters(vec, parameters):
+    """Copies the elements of `vec` into the Tensors, in order: the inverse of parameters_to_vector.
+
+    Raises: TypeError if `vec` is no Tensor, RuntimeError if it has another number of elements; nothing is changed then.
+    """
+    if not isinstance(vec, Tensor):
+        raise TypeError(f"expected a Tensor, but got {type(vec).__name__}")
+    parameters = list(parameters)
+    wanted = sum(parameter.numel() for parameter in parameters)
+    if vec.dim() != 1 or vec.numel() != wanted:
+        raise RuntimeError(
+            f"vector_to_parameters: expected a vector of {wanted} elements, but got shape {tuple(vec.shape)}"
+        )
+    at = 0
+    with _core.no_grad():
+        for parameter in parameters:
+            parameter.copy_(vec[at : at + parameter.numel()].view_as(parameter))
+            at += parameter.numel()

@@ -1,0 +1,188 @@
+"""Optimizer, the base of all optimisers. Imports the core and _state."""
+
+from itertools import chain
+
+from fastgrad import _core
+from fastgrad._core import Tensor
+from fastgrad.optim._state import Derived, State
+
+
+class Optimizer:
+    """The base class of optimisers: parameter groups, their state, and how both are saved.
+
+    A subclass defines `_step_group(group, derived)`.
+
+    Args:
+        params: an iterable of Tensors, or of dictionaries that each define a group: "params" and any hyperparameters
+            that differ from the defaults.
+        defaults: the hyperparameters of groups that do not say otherwise.
+
+    `param_groups` is a list of plain dictionaries; what is assigned to `group["lr"]` holds from the next step on.
+    `state` maps a parameter to the dictionary of its state.
+    """
+
+    def __init__(self, params, defaults):
+        if isinstance(params, Tensor):
+            raise TypeError(
+                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
+                f"{type(params).__name__}"
+            )
+        self.defaults = defaults
+        self._state = State()
+        self.param_groups = []
+        self._derived = []
+        self._stepped = False  # schedulers warn if they step first
+        groups = list(params)
+        if not groups:
+            raise ValueError("optimizer got an empty parameter list")
+        if not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        for group in groups:
+            self.add_param_group(group)
+
+    @property
+    def state(self):
+        """From parameter to the dictionary of its state; may be assigned to."""
+        return self._state
+
+    @state.setter
+    def state(self, state):
+        self._state = State()
+        self._state.update(state)
+
+    def add_param_group(self, param_group):
+        """Adds a group, a dictionary of "params" and hyperparameters; those not given are the defaults."""
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, but got {type(param_group).__name__}")
+        params = param_group["params"]
+        if isinstance(params, Tensor):
+            params = [params]
+        elif isinstance(params, set):
+            raise TypeError("optimizer parameters need to be organized in ordered collections, but got a set")
+        params = list(params)
+        for parameter in params:
+            if not isinstance(parameter, Tensor):
+                raise TypeError(
+                    f"optimizer can only optimize Tensors, but one of the params is {type(parameter).__name__}"
+                )
+            if not parameter.is_leaf:
+                raise ValueError("can't optimize a non-leaf Tensor")
+        if len(params) != len(set(params)):
+            raise ValueError("a parameter appears more than once in a parameter group")
+        taken = set(chain.from_iterable(group["params"] for group in self.param_groups))
+        if not taken.isdisjoint(params):
+            raise ValueError("some parameters appear in more than one parameter group")
+        group = {**param_group, "params": params}
+        for name, default in self.defaults.items():
+            group.setdefault(name, default)
+        self._check_group(group)
+        self.param_groups.append(group)
+
+    def _check_group(self, group):
+        """Raises ValueError where a hyperparameter is out of its range."""
+
+    def _step_group(self, group, derived):
+        raise NotImplementedError
+
+    def step(self, closure=None):
+        """Updates every parameter that has a gradient.
+
+        Args:
+            closure: a function that clears the gradients, computes the loss, differentiates it and returns it.
+
+        Returns: what the closure returned, or None.
+        """
+        loss = None
+        if closure is not None:
+            with _core.enable_grad():
+                loss = closure()
+        if len(self._derived) != len(self.param_groups):
+            self._derived = [Derived() for _ in self.param_groups]
+        for group, derived in zip(self.param_groups, self._derived, strict=True):
+            self._step_group(group, derived)
+        self._stepped = True
+        return loss
+
+    def zero_grad(self, set_to_none=True):
+        """Clears all gradients: drops them, or fills them with zeros if `set_to_none` is false."""
+        for group in self.param_groups:
+            if set_to_none:
+                _core.clear_grads(group["params"])
+                continue
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    parameter.grad = parameter.grad.detach().zero_()
+
+    # ---- saving ------------------------------------------------------------------------------------------------------
+
+    def state_dict(self):
+        """The state and the groups as plain dictionaries, in which a parameter is a number: its position in the groups.
+
+        The Tensors are the optimiser's own; `copy.deepcopy` makes a snapshot.
+        """
+        at = {p: k for k, p in enumerate(chain.from_iterable(group["params"] for group in self.param_groups))}
+        return {
+            "state": {at.get(key, key): dict(value) for key, value in self.state.items()},
+            "param_groups": [
+                {
+                    **{name: value for name, value in group.items() if name != "params"},
+                    "params": [at[parameter] for parameter in group["params"]],
+                }
+                for group in self.param_groups
+            ],
+        }
+
+    def load_state_dict(self, state_dict):
+        """Takes over what `state_dict()` of an optimiser with the same groups returned; Tensors are copied.
+
+        State of floating point is converted to the dtype of its parameter, except "step".
+
+        Raises: ValueError where the groups differ in number or size; nothing is changed then.
+        """
+        groups = state_dict["param_groups"]
+        if len(groups) != len(self.param_groups):
+            raise ValueError(
+                "loaded state dict has a different number of parameter groups: "
+                f"{len(groups)}, but the optimizer has {len(self.param_groups)}"
+            )
+        for k, (own, new) in enumerate(zip(self.param_groups, groups, strict=True)):
+            if len(own["params"]) != len(new["params"]):
+                raise ValueError(
+                    "loaded state dict contains a parameter group that doesn't match the size of optimizer's group: "
+                    f"{len(new['params'])} parameters in group {k}, but the optimizer has {len(own['params'])}"
+                )
+        own_params = chain.from_iterable(group["params"] for group in self.param_groups)
+        parameters = dict(zip(chain.from_iterable(group["params"] for group in groups), own_params, strict=True))
+        state = State()
+        for key, value in state_dict["state"].items():
+            if key in parameters:
+                parameter = parameters[key]
+                state[parameter] = {name: _adopted(name, entry, parameter) for name, entry in value.items()}
+            else:
+                state[key] = value
+        self._state = state
+        self.param_groups = [
+            {**new, "params": own["params"]} for own, new in zip(self.param_groups, groups, strict=True)
+        ]
+        self._derived = []
+
+    def __getstate__(self):
+        return {name: value for name, value in self.__dict__.items() if name != "_derived"}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._derived = []
+
+    def __repr__(self):
+        lines = [f"{type(self).__name__} ("]
+        for k, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {k}")
+            lines.extend(f"    {name}: {group[name]}" for name in sorted(group) if name != "params")
+        return "\n".join([*lines, ")"])
+
+
+def _adopted(name, entry, parameter):
+    if not isinstance(entry, Tensor):
+        return entry
+    convert = name != "step" and entry.dtype.is_floating_point and parameter.dtype.is_floating_point
+    return entry.detach().to(parameter.dtype).clone() if convert else entry.detach().clone()

@@ -1,0 +1,69 @@
+"""Stochastic gradient descent. Imports Optimizer and the core."""
+
+from operator import itemgetter
+
+from fastgrad import _core
+from fastgrad.optim.optimizer import Optimizer
+
+_plain = itemgetter("lr", "weight_decay", "maximize")
+_with_momentum = itemgetter("lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize")
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum (Polyak 1964; Nesterov's as in Sutskever et al. 2013).
+
+    With gradient g (negated if `maximize`), weight decay l, momentum m, dampening d:
+    g <- g + l p;  b <- m b + (1 - d) g (b <- g at first);  g <- g + m b if nesterov, else b;  p <- p - lr g.
+
+    Args:
+        params: Tensors or groups, see Optimizer.
+        lr: the step size.
+        momentum, dampening, weight_decay, nesterov, maximize: as above.
+    """
+
+    def __init__(self, params, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False, *, maximize=False):
+        defaults = {
+            "lr": lr,
+            "momentum": momentum,
+            "dampening": dampening,
+            "weight_decay": weight_decay,
+            "nesterov": nesterov,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults)
+
+    def _check_group(self, group):
+        for name, said in (
+            ("lr", "learning rate"),
+            ("momentum", "momentum value"),
+            ("weight_decay", "weight_decay value"),
+        ):
+            if not group[name] >= 0:
+                raise ValueError(f"Invalid {said}: {group[name]}")
+        if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
+            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+
+    def _step_group(self, group, derived):
+        params = group["params"]
+        if not group["momentum"]:
+            _core.multi_step("sgd_", derived.hyper_of(_plain(group)), params)
+            return
+        hyper = derived.hyper_of(_with_momentum(group))
+        try:
+            _core.multi_step(
+                "sgd_momentum_", hyper, params, *derived.lists_of(("momentum_buffer",), params, self._state)
+            )
+        except _core.MissingState:
+            self._first_step(group, derived, hyper)
+
+    def _first_step(self, group, derived, hyper):
+        """Parameters that had no gradient before: their buffer starts as the gradient, not as a share of it."""
+        known, new = [], []
+        for parameter in group["params"]:
+            has_buffer = self.state.get(parameter, {}).get("momentum_buffer") is not None
+            (known if has_buffer or parameter.grad is None else new).append(parameter)
+        for parameter in new:
+            self.state[parameter]["momentum_buffer"] = _core.empty_like(parameter)
+        for name, some in (("sgd_momentum_", known), ("sgd_momentum_first_", new)):
+            buffers = [self.state.get(parameter, {}).get("momentum_buffer") for parameter in some]
+            _core.multi_step(name, hyper, some, buffers)
