@@ -1,0 +1,133 @@
+/* Reductions of real numbers to numbers of the same type (A = T).
+ *
+ * Accuracy: a block is added in LANES chains of BLOCK / LANES steps, so the error of a sum of n is below
+ * (BLOCK / LANES + log2 n) eps * sum |x|: the order of pairwise summation at the speed of a plain loop. A compiler may
+ * not reorder a floating sum; written in lanes it need not. */
+
+enum { FN(LANES) = 32 };
+
+/* The last elements go through four scalar chains: storing them into lanes would stall the vector load that follows. */
+FG_INLINE A FN(run)(const T *x, int64_t n, A c, A init, A (*map)(T, A), A (*op)(A, A)) {
+    A s0 = init, s1 = init, s2 = init, s3 = init;
+    int64_t i = 0;
+    if (n >= FN(LANES)) {
+        A lane[FN(LANES)];
+        for (int j = 0; j < FN(LANES); j++) lane[j] = init;
+        for (; i + FN(LANES) <= n; i += FN(LANES))
+            for (int j = 0; j < FN(LANES); j++) lane[j] = op(lane[j], map(x[i + j], c));
+        for (int w = FN(LANES) / 2; w > 0; w /= 2)
+            for (int j = 0; j < w; j++) lane[j] = op(lane[j], lane[j + w]);
+        s0 = lane[0];
+    }
+    for (; i + 4 <= n; i += 4) {
+        s0 = op(s0, map(x[i], c));
+        s1 = op(s1, map(x[i + 1], c));
+        s2 = op(s2, map(x[i + 2], c));
+        s3 = op(s3, map(x[i + 3], c));
+    }
+    for (; i < n; i++) s0 = op(s0, map(x[i], c));
+    return op(op(s0, s1), op(s2, s3));
+}
+
+MAP(self, x)
+MAP(self_or_0, x != x ? 0 : x)
+MAP(magnitude, fg_fabs(x))
+MAP(nonzero, x != 0 ? (T)1 : (T)0)
+MAP(squared, x *x)
+MAP(deviation2, (x - c) * (x - c))
+MAP(power, fg_pow(fg_fabs(x), c))
+MAP(shifted_exp, fg_exp(x - c))
+
+OP(plus, a + b)
+OP(times, a *b)
+/* NaN wins from either side: as `b` through the comparison, as `a` through the test. */
+OP(greater, a != a ? a : a > b ? a : b)
+OP(less, a != a ? a : a < b ? a : b)
+
+FIN(keep, s)
+FIN(divided, s / p)
+FIN(root_divided, fg_sqrt(s / p))
+FIN(root, fg_sqrt(s))
+FIN(pth_root, fg_pow(s, 1 / p))
+/* The shift of logsumexp: an infinite maximum would give inf - inf, and 0 gives the right limit. */
+FIN(finite_or_0, s - s == 0 || s != s ? s : 0)
+FIN(log_shifted, fg_log(s) + c)
+
+KIND(add, 0, self, plus, keep)
+KIND(greatest, -INFINITY, self, greater, keep)
+KIND(least, INFINITY, self, less, keep)
+
+REDUCTION(sum, add)
+REDUCTION(amax, greatest)
+REDUCTION(amin, least)
+
+KIND(add_numbers, 0, self_or_0, plus, keep)
+REDUCTION(nansum, add_numbers)
+
+KIND(multiply, 1, self, times, keep)
+REDUCTION(prod, multiply)
+
+/* How many elements there are behind one output. */
+static T FN(count)(const fg_layout *lay, uint32_t axes) {
+    int64_t n = 1;
+    for (int k = 0; k < lay->ndim; k++)
+        if (axes >> k & 1) n *= lay->shape[k];
+    return (T)n;
+}
+
+KIND(average, 0, self, plus, divided)
+
+static int FN(mean)(fg_call *call) {
+    const fg_view *v = call->v;
+    uint32_t axes = call->attrs->axes;
+    return FN(reduce)(&v[1], axes, v[0].data, NULL, FN(count)(v[1].lay, axes), &FN(average));
+}
+
+KIND(deviations, 0, deviation2, plus, divided)
+KIND(deviations_root, 0, deviation2, plus, root_divided)
+
+/* Two passes: the mean, then the squares around it. f[0] = correction. Outputs: the variance (or its root), and the
+ * mean where there is a second output. */
+static int FN(spread)(fg_call *call, const FN(kind) *kind) {
+    const fg_view *v = call->v, *x = &v[call->nout];
+    uint32_t axes = call->attrs->axes;
+    T n = FN(count)(x->lay, axes), divisor = n - (T)call->attrs->f[0], *mean = v[call->nout - 1].data;
+    FN(reduce)(x, axes, mean, NULL, n, &FN(average));
+    return FN(reduce)(x, axes, v[0].data, mean, divisor > 0 ? divisor : 0, kind);
+}
+
+static int FN(var)(fg_call *call) { return FN(spread)(call, &FN(deviations)); }
+static int FN(std)(fg_call *call) { return FN(spread)(call, &FN(deviations_root)); }
+
+KIND(euclidean, 0, squared, plus, root)
+KIND(taxicab, 0, magnitude, plus, keep)
+KIND(greatest_magnitude, 0, magnitude, greater, keep)
+KIND(least_magnitude, INFINITY, magnitude, less, keep)
+KIND(nonzeros, 0, nonzero, plus, keep)
+KIND(powers, 0, power, plus, pth_root)
+
+static const FN(kind) *FN(norm_kind)(double p) {
+    if (p == 2) return &FN(euclidean);
+    if (p == 1) return &FN(taxicab);
+    if (p == INFINITY) return &FN(greatest_magnitude);
+    if (p == -INFINITY) return &FN(least_magnitude);
+    return p == 0 ? &FN(nonzeros) : &FN(powers);
+}
+
+/* f[0] = p. */
+static int FN(norm)(fg_call *call) {
+    const fg_view *v = call->v;
+    double p = call->attrs->f[0];
+    return FN(reduce)(&v[1], call->attrs->axes, v[0].data, NULL, (T)p, FN(norm_kind)(p));
+}
+
+KIND(shift, -INFINITY, self, greater, finite_or_0)
+KIND(exponentials, 0, shifted_exp, plus, log_shifted)
+
+static int FN(logsumexp)(fg_call *call) {
+    const fg_view *x = &call->v[1];
+    uint32_t axes = call->attrs->axes;
+    T *y = call->v[0].data;
+    FN(reduce)(x, axes, y, NULL, 0, &FN(shift));
+    return FN(reduce)(x, axes, y, y, 0, &FN(exponentials));
+}
