@@ -5,7 +5,7 @@
 
 #include "fg.h"
 
-#define FG_ITER_MAX 8
+#define FG_ITER_MAX 9 /* an index for each axis, and the values */
 
 typedef struct {
     int n, ndim;          /* operands; axes left after merging, at least 1 */
