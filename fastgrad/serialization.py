@@ -25,8 +25,8 @@ def save(obj, f):
     """Writes `obj` to a file, which `load` reads back.
 
     Args:
-        obj: Tensors, numbers, strings, None, and dictionaries, lists and tuples of these, nested to any depth: a Tensor,
-            a `state_dict()`, or a checkpoint that holds several.
+        obj: Tensors, numbers, strings, None, and dictionaries, lists and tuples of these, nested to any depth: a
+            Tensor, a `state_dict()`, or a checkpoint that holds several.
         f: a path, or a file open for writing bytes. A path is written whole or not at all: a crash leaves the old file.
             With the ending .safetensors, `obj` is a dictionary of Tensors by name.
 
@@ -74,7 +74,7 @@ def load(f, map_location=None, *, weights_only=True):
     return _put_together(skeleton, arrays, {})
 
 
-# ---- the skeleton: JSON, in which {"type": ...} is a container or a Tensor ---------------------------------------------
+# ---- the skeleton: JSON, in which {"type": ...} is a container or a Tensor -------------------------------------------
 
 
 def _taken_apart(obj, where, arrays, seen):
@@ -102,8 +102,8 @@ def _taken_apart(obj, where, arrays, seen):
         items = [_taken_apart(value, f"{where}[{k}]", arrays, seen) for k, value in enumerate(obj)]
         return {"type": _NAMES[kind], "items": items}
     raise TypeError(
-        f"save: {where} is of type {kind.__name__}; a file holds Tensors, numbers, strings, None, and dictionaries, lists "
-        f"and tuples of these{_advice(obj)}"
+        f"save: {where} is of type {kind.__name__}; a file holds Tensors, numbers, strings, None, and dictionaries, "
+        f"lists and tuples of these{_advice(obj)}"
     )
 
 

@@ -127,7 +127,7 @@ class LayerNorm(Module):
 
 
 class RMSNorm(Module):
-    """Divides each sample by the root mean square over its last axes, x / sqrt(mean(x^2) + eps) (Zhang & Sennrich 2019).
+    """x / sqrt(mean(x^2) + eps), the mean over each sample's last axes (Zhang & Sennrich 2019).
 
     Args:
         normalized_shape: sizes of those axes; a number for the last axis alone.

@@ -49,9 +49,9 @@ class Adam(Optimizer):
         super().__init__(params, defaults)
 
     def _check_group(self, group):
-        for name, said in (("lr", "learning rate"), ("eps", "epsilon value"), ("weight_decay", "weight_decay value")):
+        for name in ("lr", "eps", "weight_decay"):
             if not group[name] >= 0:
-                raise ValueError(f"Invalid {said}: {group[name]}")
+                raise ValueError(f"Invalid {name}: {group[name]}; it must not be negative")
         for k, beta in enumerate(group["betas"]):
             if not 0 <= beta < 1:
                 raise ValueError(f"Invalid beta parameter at index {k}: {beta}")
@@ -73,9 +73,8 @@ class Adam(Optimizer):
             state = self.state[parameter]
             for key in keys:
                 if key not in state:
-                    state[key] = (
-                        _core.tensor(0.0, dtype=_core.float32) if key == "step" else _core.zeros_like(parameter)
-                    )
+                    is_step = key == "step"
+                    state[key] = _core.zeros((), dtype=_core.float32) if is_step else _core.zeros_like(parameter)
 
 
 class AdamW(Adam):

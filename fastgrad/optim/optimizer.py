@@ -62,9 +62,8 @@ class Optimizer:
         params = list(params)
         for parameter in params:
             if not isinstance(parameter, Tensor):
-                raise TypeError(
-                    f"optimizer can only optimize Tensors, but one of the params is {type(parameter).__name__}"
-                )
+                kind = type(parameter).__name__
+                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {kind}")
             if not parameter.is_leaf:
                 raise ValueError("can't optimize a non-leaf Tensor")
         if len(params) != len(set(params)):
@@ -161,9 +160,10 @@ class Optimizer:
             else:
                 state[key] = value
         self._state = state
-        self.param_groups = [
-            {**new, "params": own["params"]} for own, new in zip(self.param_groups, groups, strict=True)
-        ]
+        for own, new in zip(self.param_groups, groups, strict=True):
+            params = own["params"]
+            own.clear()
+            own.update(new, params=params)
         self._derived = []
 
     def __getstate__(self):

@@ -5,6 +5,7 @@ from operator import itemgetter
 from fastgrad import _core
 from fastgrad.optim.optimizer import Optimizer
 
+_KEYS = ("momentum_buffer",)
 _plain = itemgetter("lr", "weight_decay", "maximize")
 _with_momentum = itemgetter("lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize")
 
@@ -33,13 +34,9 @@ class SGD(Optimizer):
         super().__init__(params, defaults)
 
     def _check_group(self, group):
-        for name, said in (
-            ("lr", "learning rate"),
-            ("momentum", "momentum value"),
-            ("weight_decay", "weight_decay value"),
-        ):
+        for name in ("lr", "momentum", "weight_decay"):
             if not group[name] >= 0:
-                raise ValueError(f"Invalid {said}: {group[name]}")
+                raise ValueError(f"Invalid {name}: {group[name]}; it must not be negative")
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
 
@@ -50,9 +47,7 @@ class SGD(Optimizer):
             return
         hyper = derived.hyper_of(_with_momentum(group))
         try:
-            _core.multi_step(
-                "sgd_momentum_", hyper, params, *derived.lists_of(("momentum_buffer",), params, self._state)
-            )
+            _core.multi_step("sgd_momentum_", hyper, params, *derived.lists_of(_KEYS, params, self._state))
         except _core.MissingState:
             self._first_step(group, derived, hyper)
 
