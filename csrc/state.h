@@ -1,20 +1,8 @@
-/* Per-thread state of the core. Included by exactly one extension; the others reach it through that one. */
+/* This thread's state and the freeing of nodes. Included by exactly one extension: the others ask that one. */
 #ifndef FG_STATE_H
 #define FG_STATE_H
 
-#include <stdint.h>
-#include <Python.h>
-
-typedef struct {
-    uint32_t special;   /* bits of FG_SPECIAL: levels, a recorder or a profiler are active on this thread */
-    uint32_t recording; /* 1 inside grad mode */
-    uint32_t inference; /* 1 inside inference_mode */
-    uint32_t runs;      /* depth of backward runs on this thread */
-    /* Nodes whose last reference went away wait here, so that freeing a deep graph needs no recursion. */
-    PyObject **worklist;
-    int64_t waiting, room;
-    int draining;
-} fg_thread;
+#include "thread.h"
 
 static __thread fg_thread fg_thread_state = {0, 1, 0, 0, NULL, 0, 0, 0};
 
@@ -51,8 +39,5 @@ static void fg_drain(void) {
         t->room = 0;
     }
 }
-
-/* True where the pointer holds the only reference. C, since a Cython local would hold a second one. */
-static inline int fg_sole(void *object) { return object && Py_REFCNT((PyObject *)object) == 1; }
 
 #endif

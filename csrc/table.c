@@ -7,16 +7,18 @@
 static const fg_set *const sets[] = {&fg_set_avx512, &fg_set_avx2, &fg_set_neon, &fg_set_baseline};
 enum { NSETS = sizeof sets / sizeof *sets };
 
-/* Kernels compiled once, not per set: they move data or call BLAS. */
-#if __has_include("gemm.c")
-extern const fg_entry fg_gemm_entries[];
+/* Kernels compiled once, not per set: they move data. */
+#if __has_include("copy.c")
+extern const fg_entry fg_copy_entries[];
 #endif
 #if __has_include("index.c")
 extern const fg_entry fg_index_entries[];
 #endif
+extern const fg_entry fg_view_entries[];
 static const fg_entry *const common[] = {
-#if __has_include("gemm.c")
-    fg_gemm_entries,
+    fg_view_entries,
+#if __has_include("copy.c")
+    fg_copy_entries,
 #endif
 #if __has_include("index.c")
     fg_index_entries,

@@ -1,0 +1,22 @@
+/* The state of one thread, and reading a reference count. */
+#ifndef FG_THREAD_H
+#define FG_THREAD_H
+
+#include <stdint.h>
+#include <Python.h>
+
+typedef struct {
+    uint32_t special;   /* bits of SPECIAL: levels, a recorder or a profiler are active on this thread */
+    uint32_t recording; /* 1 inside grad mode */
+    uint32_t inference; /* 1 inside inference_mode */
+    uint32_t runs;      /* depth of backward runs on this thread */
+    /* Nodes whose last reference went away wait here, so that freeing a deep graph needs no recursion. */
+    PyObject **worklist;
+    int64_t waiting, room;
+    int draining;
+} fg_thread;
+
+/* True where the pointer holds the only reference. C, since a Cython local would hold a second one. */
+static inline int fg_sole(void *object) { return object && Py_REFCNT((PyObject *)object) == 1; }
+
+#endif

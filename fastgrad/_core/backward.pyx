@@ -1,0 +1,694 @@
+"""Reverse mode: one pass over the tape, each node after all its consumers, gradients summed over consumers.
+
+The order is a depth-first postorder made with an explicit stack, so that a chain of ten million nodes needs no C stack, and
+the same pass tells which nodes lead to a wanted input. Rules are functions of Tensors that call ops: with `create_graph`
+the run itself is recorded, and that is all there is to higher orders.
+"""
+
+from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from cpython.object cimport PyObject
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memset
+
+from .memory cimport Layout
+from .tensor cimport *
+
+from ._errors import ShapeError
+from .tensor import install
+
+cdef extern from "Python.h":
+    void raw_incref "Py_INCREF"(PyObject*)
+    void raw_decref "Py_DECREF"(PyObject*)
+    void raw_xdecref "Py_XDECREF"(PyObject*)
+    object PyObject_Vectorcall(PyObject* call, PyObject** args, size_t nargs, PyObject* kwnames)
+
+cdef Op ADD = declare("add")
+cdef Op SUM = declare("sum")
+cdef Op COPY = declare("copy")
+cdef Op CLONE = declare("clone")
+
+cdef enum:
+    RUNS = 64                       # nested or concurrent backward runs
+
+cdef uint32_t active[RUNS]
+cdef int nactive = 0
+cdef uint32_t last_run = 0
+
+
+cdef bint is_active(uint32_t run) noexcept:
+    cdef int k
+    for k in range(nactive):
+        if active[k] == run:
+            return True
+    return False
+
+
+# ---- the order -----------------------------------------------------------------------------------------------------
+
+cdef struct order_t:
+    PyObject** nodes                # owned; inputs before consumers
+    int64_t count, room
+
+cdef struct frame_t:
+    PyObject* node                  # borrowed: an edge or the caller holds it
+    int32_t next
+
+cdef int append(order_t* o, PyObject* node) except -1:
+    cdef PyObject** grown
+    if o.count == o.room:
+        grown = <PyObject**>PyMem_Realloc(o.nodes, <size_t>(2 * o.room + 64) * sizeof(PyObject*))
+        if grown == NULL:
+            raise MemoryError("no memory for the order of the backward pass")
+        o.nodes = grown
+        o.room = 2 * o.room + 64
+    raw_incref(node)
+    o.nodes[o.count] = node
+    o.count += 1
+    return 0
+
+
+cdef int sort(order_t* o, list roots, uint32_t run) except -1:
+    """Appends every node that the roots depend on, inputs first, and stamps it with this run."""
+    cdef frame_t* stack = NULL
+    cdef frame_t* grown
+    cdef frame_t* top
+    cdef int64_t depth = 0, room = 0
+    cdef Node n
+    cdef PyObject* child
+    try:
+        for root in roots:
+            n = <Node>root
+            if n.run == run:
+                continue
+            while True:
+                # enter n
+                if n.run != 0 and n.run != run and nactive > 1 and is_active(n.run):
+                    raise RuntimeError("backward: this graph is being differentiated by another run that has not ended (another "
+                                       "thread, or a backward call inside a hook or a custom function); give each run its own graph")
+                if n.state & N_FREED:
+                    raise RuntimeError(f"{n.op.name}: trying to backward through the graph a second time, but its saved values were "
+                                       f"freed by the first; pass retain_graph=True to the first call")
+                n.run = run
+                n.state &= ~N_NEEDED
+                if depth == room:
+                    grown = <frame_t*>PyMem_Realloc(stack, <size_t>(2 * room + 64) * sizeof(frame_t))
+                    if grown == NULL:
+                        raise MemoryError("no memory for the order of the backward pass")
+                    stack = grown
+                    room = 2 * room + 64
+                stack[depth].node = <PyObject*>n
+                stack[depth].next = 0
+                depth += 1
+                n = None
+                while depth:
+                    top = &stack[depth - 1]
+                    n = <Node>top.node
+                    if next_child(n, top, run, &child):
+                        n = <Node>child
+                        break
+                    append(o, top.node)
+                    depth -= 1
+                    n = None
+                if n is None:
+                    break
+    finally:
+        PyMem_Free(stack)
+    return 0
+
+
+cdef inline bint next_child(Node n, frame_t* top, uint32_t run, PyObject** child) noexcept:
+    cdef PyObject* p
+    while top.next < n.nedges:
+        p = n.edges[top.next].node
+        top.next += 1
+        if p != NULL and (<Node>p).run != run:
+            child[0] = p
+            return True
+    return False
+
+
+# ---- gradients under way -------------------------------------------------------------------------------------------
+
+cdef Layout layout_of(Node n, uint32_t at):
+    """The layout of output `at` of a node."""
+    if n.extra is not None and n.extra.lays is not None:
+        return <Layout>n.extra.lays[at]
+    return n.lay
+
+
+cdef object gradient(Node n, uint32_t at):
+    if at == 0:
+        return None if n.g == NULL else <object>n.g
+    if n.extra is None or n.extra.gs is None:
+        return None
+    return n.extra.gs[at - 1]
+
+
+cdef int set_gradient(Node n, uint32_t at, object g) except -1:
+    cdef PyObject* old
+    if at == 0:
+        old = n.g
+        if g is None:
+            n.g = NULL
+        else:
+            n.g = <PyObject*>g
+            raw_incref(n.g)
+        raw_xdecref(old)
+        return 0
+    if extra_of(n).gs is None:
+        if g is None:
+            return 0
+        n.extra.gs = [None] * (len(n.extra.lays) - 1)
+    n.extra.gs[at - 1] = g
+    return 0
+
+
+cdef Tensor fitted(Tensor g, Layout lay, int dtype):
+    """g undone to the shape and dtype of what it is the gradient of: summed over what was broadcast, cast back."""
+    cdef PyObject* px
+    cdef Attrs a
+    cdef int k, lead
+    if not same_shape(g.layout, lay):
+        lead = g.layout.c.ndim - lay.c.ndim
+        a = shape_attrs(lay.c.ndim, lay.c.shape)
+        a.c.mode = 2
+        for k in range(g.layout.c.ndim):
+            if k < lead or (lay.c.shape[k - lead] == 1 and g.layout.c.shape[k] != 1):
+                a.c.axes |= <uint32_t>1 << k
+            elif lay.c.shape[k - lead] != g.layout.c.shape[k]:
+                raise ShapeError(f"a gradient of shape {tuple(shape_of(g.layout))} does not fit a value of shape "
+                                 f"{tuple(shape_of(lay))}")
+        if lead < 0:
+            raise ShapeError(f"a gradient of shape {tuple(shape_of(g.layout))} does not fit a value of shape {tuple(shape_of(lay))}")
+        px = <PyObject*>g
+        g = <Tensor>apply(SUM, &px, 1, a)
+    if g.dtype != dtype:
+        g = cast(g, dtype)
+    return g
+
+
+cdef int accumulate(Node n, uint32_t at, Tensor g, bint recording) except -1:
+    """Adds g to the gradient of output `at`: in place where the tape alone holds what is there."""
+    cdef Layout lay = layout_of(n, at)
+    cdef PyObject* old
+    cdef PyObject* ps[2]
+    cdef Tensor acc
+    cdef int dtype = n.dtype
+    if g.layout is not lay or g.dtype != dtype:
+        g = fitted(g, lay, dtype)
+    if at == 0:
+        old = n.g
+        if old == NULL:
+            n.g = <PyObject*>g
+            raw_incref(n.g)
+            return 0
+        # The reference count is read through the node's own pointer, before a local holds another reference.
+        if (not recording and fg_sole(old) and fg_sole(<void*>(<Tensor>old).storage)
+                and not (<Tensor>old).layout.c.flags & FG_OVERLAP
+                and not ((<Tensor>old).flags | g.flags | thread().special) & SPECIAL):
+            ps[0] = old
+            ps[1] = <PyObject*>g
+            run_into(ADD, <Tensor>old, ps, 2, None)
+            return 0
+        acc = <Tensor>apply2(ADD, <Tensor>old, g)
+        return set_gradient(n, 0, acc)
+    before = gradient(n, at)
+    return set_gradient(n, at, g if before is None else apply2(ADD, before, g))
+
+
+cdef Tensor owned(Tensor g):
+    """A dense copy of a gradient, for the user: shares memory with nothing."""
+    cdef PyObject* px = <PyObject*>g
+    return <Tensor>apply(CLONE, &px, 1, None)
+
+
+cdef Tensor dense_gradient(PyObject* held):
+    """The gradient in `held` as the user gets it: itself where the tape alone holds it, else a copy."""
+    if (fg_sole(held) and fg_sole(<void*>(<Tensor>held).storage) and (<Tensor>held).layout.c.flags & FG_DENSE
+            and not (<Tensor>held).flags & SPECIAL):
+        return <Tensor>held
+    return owned(<Tensor>held)
+
+
+cdef int into_leaf(Leaf leaf, bint recording) except -1:
+    cdef PyObject* ps[2]
+    cdef Tensor old = leaf.grad
+    cdef Tensor g
+    if old is None:
+        leaf.grad = dense_gradient(leaf.g)
+        if recording:
+            extra_of(leaf)              # .grad may now hold its own leaf: let the collector see it
+        return 0
+    g = <Tensor>leaf.g
+    if recording or (old.flags | g.flags) & (REQUIRES_GRAD | SPECIAL) or old.layout.c.flags & FG_OVERLAP or old.storage.readonly:
+        leaf.grad = <Tensor>apply2(ADD, old, g)
+        return 0
+    ps[0] = <PyObject*>old
+    ps[1] = <PyObject*>g
+    run_into(ADD, old, ps, 2, None)
+    old.storage.version += 1
+    return 0
+
+
+# ---- rules ---------------------------------------------------------------------------------------------------------
+
+cdef object call_rule(Node n, const rule_t* r, uint64_t needs, bint recording):
+    cdef PyObject* args[MAX_ARGS + 1]
+    cdef object held
+    cdef int k, i, filled = 0
+    cdef uint8_t kind
+    try:
+        for k in range(r.nargs):
+            kind = r.args[k].kind
+            i = r.args[k].index
+            if kind == ARG_G:
+                held = gradient(n, i)
+            elif kind == ARG_X:
+                held = unsave(n, i, recording)
+            elif kind == ARG_Y:
+                held = unsave(n, BIT_Y + i, recording)
+            elif kind == ARG_S:
+                held = layout_of_input(n, i)
+            elif kind == ARG_A:
+                held = n.attrs
+            elif kind == ARG_NEEDS:
+                held = needs
+            elif kind == ARG_GS:
+                held = [gradient(n, at) for at in range(len(n.extra.lays))]
+            elif kind == ARG_SHAPES:
+                held = n.extra.shapes
+            else:
+                held = n.extra.ctx
+            args[k] = <PyObject*>held
+            raw_incref(args[k])
+            filled += 1
+        held = None
+        return PyObject_Vectorcall(r.call, args, <size_t>r.nargs, NULL)
+    finally:
+        for k in range(filled):
+            raw_decref(args[k])
+
+
+cdef Layout layout_of_input(Node n, int i):
+    cdef int k
+    if n.edges[i].node != NULL:
+        return layout_of(<Node>n.edges[i].node, n.edges[i].at)
+    for k in range(n.nsaves):
+        if n.saves[k].bit == BIT_S + i:
+            return <Layout>n.saves[k].layout
+    return None
+
+
+cdef inline bint leads(Node n, int i, bint restricted) noexcept:
+    cdef PyObject* p = n.edges[i].node
+    return p != NULL and (not restricted or (<Node>p).state & N_NEEDED)
+
+
+cdef int apply_rules(Node n, bint restricted, bint recording) except -1:
+    """Sends the gradients of n's outputs on to its inputs."""
+    cdef Op op = n.op
+    cdef int i, count = n.nedges
+    cdef uint64_t needs = 0
+    if not op.joint:
+        for i in range(count):
+            if leads(n, i, restricted):
+                g = call_rule(n, &op.rules[i if i < op.nrules else op.nrules - 1], 0, recording)
+                if g is not None:
+                    send(n, i, g, recording)
+                    g = None
+        return 0
+    for i in range(count if count < 64 else 64):
+        if leads(n, i, restricted):
+            needs |= <uint64_t>1 << i
+    gs = call_rule(n, &op.rules[0], needs, recording)
+    if len(gs) != count:
+        raise RuntimeError(f"{op.name}: its rule returned {len(gs)} gradients for {count} inputs")
+    for i in range(count):
+        if leads(n, i, restricted) and gs[i] is not None:
+            send(n, i, gs[i], recording)
+    return 0
+
+
+cdef inline int send(Node n, int i, object g, bint recording) except -1:
+    if type(g) is not Tensor:
+        raise TypeError(f"{n.op.name}: the gradient of input {i} is no Tensor but {type(g).__name__}")
+    return accumulate(<Node>n.edges[i].node, n.edges[i].at, <Tensor>g, recording)
+
+
+# ---- one run -------------------------------------------------------------------------------------------------------
+
+cdef object run(list outputs, list gradients, list wanted, bint keep, bint create, bint fill_leaves):
+    """Differentiates `outputs` (weighted by `gradients`). With `wanted`, a list of tensors that require grad, only nodes
+    that lead to them run and their gradients are returned; `fill_leaves` puts gradients into `.grad`."""
+    cdef fg_thread* here = thread()
+    cdef order_t order
+    cdef uint32_t before = here.recording, me
+    cdef int64_t k = 0
+    cdef Node n
+    cdef Tensor t
+    cdef bint restricted = wanted is not None
+    cdef list got = [None] * len(wanted) if restricted else None
+    global nactive, last_run
+    if nactive == RUNS:
+        raise RecursionError(f"more than {RUNS} backward runs are active at once")
+    order.nodes = NULL
+    order.count = 0
+    order.room = 0
+    last_run += 1
+    if last_run == 0:
+        last_run = 1
+    me = last_run
+    active[nactive] = me
+    nactive += 1
+    here.recording = create
+    here.runs += 1
+    try:
+        sort(&order, [(<Tensor>t).node for t in outputs], me)
+        if restricted:
+            for t in wanted:
+                if t.node.run == me:
+                    t.node.state |= N_NEEDED
+            mark_needed(&order)
+        for i in range(len(outputs)):
+            t = outputs[i]
+            accumulate(t.node, t.at, <Tensor>gradients[i], True)     # True: the user's gradient is never written
+        gradients.clear()
+        for k in range(order.count - 1, -1, -1):
+            n = <Node>order.nodes[k]
+            if n.g != NULL or (n.extra is not None and n.extra.gs is not None):
+                if not restricted or n.state & N_NEEDED:
+                    visit(n, wanted, got, create, fill_leaves, restricted)
+                    if not n.state & N_LEAF and not keep:
+                        release(n)
+                drop_gradients(n)
+            n = None
+            raw_decref(order.nodes[k])
+            order.count = k
+    finally:
+        for k in range(order.count):
+            drop_gradients(<Node>order.nodes[k])
+            raw_decref(order.nodes[k])
+        PyMem_Free(order.nodes)
+        here.recording = before
+        here.runs -= 1
+        forget_run(me)
+    return got
+
+
+cdef int forget_run(uint32_t me) except -1:
+    global nactive
+    cdef int k
+    for k in range(nactive):
+        if active[k] == me:
+            active[k] = active[nactive - 1]
+            nactive -= 1
+            return 0
+    return 0
+
+
+cdef int mark_needed(order_t* order) except -1:
+    cdef int64_t k
+    cdef int i
+    cdef Node n
+    for k in range(order.count):
+        n = <Node>order.nodes[k]
+        for i in range(n.nedges):
+            if n.edges[i].node != NULL and (<Node>n.edges[i].node).state & N_NEEDED:
+                n.state |= N_NEEDED
+                break
+    return 0
+
+
+cdef int visit(Node n, list wanted, list got, bint create, bint fill_leaves, bint restricted) except -1:
+    cdef Tensor t
+    cdef int i
+    if n.extra is not None:
+        call_hooks(n)
+        retain(n)
+    if restricted:
+        for i in range(len(got)):
+            t = <Tensor>wanted[i]
+            if t.node is n:
+                got[i] = gradient(n, t.at)
+                if got[i] is not None and not fill_leaves:
+                    got[i] = owned(<Tensor>got[i])
+    if n.state & N_LEAF:
+        if fill_leaves and n.g != NULL:
+            into_leaf(<Leaf>n, create)
+        return 0
+    return apply_rules(n, restricted, create)
+
+
+cdef int call_hooks(Node n) except -1:
+    if n.extra.hooks is None:
+        return 0
+    for at, _, hook in list(n.extra.hooks):
+        g = gradient(n, at)
+        if g is None:
+            continue
+        new = hook(g)
+        if new is not None:
+            if type(new) is not Tensor:
+                raise TypeError(f"a gradient hook must return a Tensor or None, got {type(new).__name__}")
+            if not same_shape((<Tensor>new).layout, layout_of(n, at)):
+                raise ShapeError(f"a gradient hook returned shape {tuple(new.shape)} for a gradient of shape {tuple(g.shape)}")
+            set_gradient(n, at, new)
+    return 0
+
+
+cdef int retain(Node n) except -1:
+    cdef Tensor t
+    if n.extra.retain is None:
+        return 0
+    for ref in n.extra.retain:
+        t = ref()
+        if t is not None and t.node is n:
+            g = gradient(n, t.at)
+            if g is not None:
+                t.retained = owned(<Tensor>g) if t.retained is None else <Tensor>apply2(ADD, t.retained, g)
+    return 0
+
+
+cdef int release(Node n) except -1:
+    """What a run without retain_graph takes from a node it has visited."""
+    n.state |= N_FREED
+    free_block(n)
+    n.nedges = 0
+    n.attrs = None
+    if n.extra is not None:
+        n.extra.hooks = None
+        n.extra.retain = None
+        n.extra.ctx = None
+    return 0
+
+
+cdef int drop_gradients(Node n) except -1:
+    cdef PyObject* g = n.g
+    n.g = NULL
+    raw_xdecref(g)
+    if n.extra is not None:
+        n.extra.gs = None
+    return 0
+
+
+# ---- the public face -----------------------------------------------------------------------------------------------
+
+cdef Tensor first_gradient(Tensor y, object g, str who):
+    """The gradient a run starts with at y: ones for a scalar, else what the caller gave."""
+    if g is None:
+        if y.layout.c.size != 1:
+            raise RuntimeError(f"{who}: grad can be implicitly created only for scalar outputs; the output has shape "
+                               f"{tuple(shape_of(y.layout))}: reduce it (.sum(), .mean()) or pass a gradient of that shape")
+        return filled_one(y)
+    if type(g) is not Tensor:
+        raise TypeError(f"{who}: the gradient must be a Tensor, got {type(g).__name__}")
+    if not same_shape((<Tensor>g).layout, y.layout):
+        raise ShapeError(f"{who}: the gradient has shape {tuple(g.shape)}, the output {tuple(shape_of(y.layout))}; they must be equal")
+    settle(<Tensor>g)
+    return <Tensor>g
+
+
+cdef Tensor filled_one(Tensor y):
+    cdef Tensor g = new_tensor(dense_layout(y.layout.c.ndim, y.layout.c.shape), y.dtype)
+    if y.dtype == FG_F32:
+        (<float*>g.data)[0] = 1
+    else:
+        (<double*>g.data)[0] = 1
+    return g
+
+
+cdef int check_output(Tensor y, str who) except -1:
+    settle(y)
+    if not y.flags & REQUIRES_GRAD:
+        raise RuntimeError(f"{who}: element 0 of tensors does not require grad and does not have a grad_fn: nothing it was computed "
+                           f"from requires grad, or that part ran under no_grad() or after detach()")
+    return 0
+
+
+def backward(Tensor self not None, gradient=None, retain_graph=None, bint create_graph=False, inputs=None):
+    """Computes the gradient of this tensor with respect to the leaves it depends on and adds it to their ``.grad``.
+
+    gradient: Tensor of this tensor's shape, the gradient with respect to it; not needed for one element (then 1).
+    retain_graph: keep the graph for another call; the default is the value of create_graph.
+    create_graph: record the backward pass itself, for derivatives of higher order.
+    inputs: the leaves (or tensors that retain their gradient) to compute; all by default.
+
+    Raises RuntimeError where this tensor has no history, is not a scalar and no gradient is given, or the graph was freed.
+
+    >>> import fastgrad as fg
+    >>> x = fg.tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
+    cdef list wanted = None
+    check_output(self, "backward")
+    g = first_gradient(self, gradient, "backward")
+    if inputs is not None:
+        wanted = wanted_list(inputs, "backward")
+    run([self], [g], wanted, create_graph if retain_graph is None else retain_graph, create_graph, True)
+
+
+cdef list wanted_list(object inputs, str who):
+    cdef list found = [inputs] if type(inputs) is Tensor else list(inputs)
+    if not found:
+        raise RuntimeError(f"{who}: inputs is empty")
+    for t in found:
+        if type(t) is not Tensor:
+            raise TypeError(f"{who}: inputs must be Tensors, got {type(t).__name__}")
+        settle(<Tensor>t)
+        if not (<Tensor>t).flags & REQUIRES_GRAD:
+            raise RuntimeError(f"{who}: one of the inputs does not require grad; call requires_grad_() on it before it is used")
+    return found
+
+
+def grad(outputs, inputs, grad_outputs=None, retain_graph=None, bint create_graph=False, allow_unused=None,
+         bint materialize_grads=False):
+    """The gradients of outputs with respect to inputs, as a tuple with one Tensor for each input; ``.grad`` is not touched.
+
+    outputs: a Tensor or a sequence of them; inputs likewise. grad_outputs: the gradients with respect to the outputs (None
+    for scalars). allow_unused: None instead of an error for an input that the outputs do not depend on.
+    materialize_grads: zeros for such an input.
+
+    >>> import fastgrad as fg
+    >>> x = fg.tensor(3.0, requires_grad=True)
+    >>> fg.autograd.grad(x * x, x)
+    (tensor(6.),)
+    """
+    cdef list ys = [outputs] if type(outputs) is Tensor else list(outputs)
+    cdef list wanted = wanted_list(inputs, "grad")
+    cdef list first = []
+    if grad_outputs is None:
+        grad_outputs = [None] * len(ys)
+    elif type(grad_outputs) is Tensor:
+        grad_outputs = [grad_outputs]
+    if len(grad_outputs) != len(ys):
+        raise RuntimeError(f"grad: {len(ys)} outputs but {len(grad_outputs)} grad_outputs")
+    for y, g in zip(ys, grad_outputs):
+        if type(y) is not Tensor:
+            raise TypeError(f"grad: outputs must be Tensors, got {type(y).__name__}")
+        check_output(<Tensor>y, "grad")
+        first.append(first_gradient(<Tensor>y, g, "grad"))
+    got = run(ys, first, wanted, create_graph if retain_graph is None else retain_graph, create_graph, False)
+    if materialize_grads:
+        got = [zeros_like(w) if g is None else g for w, g in zip(wanted, got)]
+    elif not allow_unused:
+        for k, g in enumerate(got):
+            if g is None:
+                raise RuntimeError(f"grad: input {k} was not used to compute the outputs; pass allow_unused=True for None (or "
+                                   f"materialize_grads=True for zeros) in its place")
+    return tuple(got)
+
+
+cdef Tensor zeros_like(Tensor t):
+    cdef Tensor z = new_tensor(dense_layout(t.layout.c.ndim, t.layout.c.shape), t.dtype)
+    memset(z.data, 0, <size_t>z.storage.nbytes)
+    return z
+
+install("backward", backward)
+
+
+# ---- gradients and hooks of a tensor -------------------------------------------------------------------------------
+
+def _get_grad(Tensor self):
+    settle(self)
+    if self.node is not None and self.node.state & N_LEAF:
+        return (<Leaf>self.node).grad
+    return self.retained
+
+
+def _set_grad(Tensor self, value):
+    settle(self)
+    if value is not None:
+        if type(value) is not Tensor:
+            raise TypeError(f"grad must be a Tensor or None, got {type(value).__name__}")
+        if not same_shape((<Tensor>value).layout, self.layout):
+            raise ShapeError(f"assigned grad has shape {tuple(value.shape)}, the tensor {tuple(self.shape)}; they must be equal")
+        if (<Tensor>value).dtype != self.dtype:
+            raise TypeError(f"assigned grad has dtype {value.dtype}, the tensor {dtype_of(self.dtype)}; they must be equal")
+    if self.node is not None and self.node.state & N_LEAF:
+        (<Leaf>self.node).grad = value
+        if value is not None and (<Tensor>value).flags & REQUIRES_GRAD:
+            extra_of(self.node)
+    else:
+        self.retained = value
+
+
+install("grad", property(_get_grad, _set_grad, None, "The gradient accumulated by `backward`, a Tensor of this shape; None before."))
+
+
+def retain_grad(Tensor self not None):
+    """Makes a tensor that is no leaf keep its gradient in ``.grad`` during `backward`; nothing for a leaf."""
+    settle(self)
+    if not self.flags & REQUIRES_GRAD:
+        raise RuntimeError("can't retain_grad on a tensor that has requires_grad=False")
+    if self.node.state & N_LEAF or self.flags & RETAINS:
+        return
+    self.flags |= RETAINS
+    set_history(self, self.node, self.at)
+
+
+install("retain_grad", retain_grad)
+install("retains_grad", property(lambda Tensor self: (self.flags & RETAINS) != 0))
+
+
+class RemovableHandle:
+    """What registering a hook returns: `remove()` takes the hook away, and so does the end of a with block."""
+
+    def __init__(self, hooks, number):
+        self._hooks, self._number = hooks, number
+
+    def remove(self):
+        """Takes the hook away; nothing if it is gone already."""
+        self._hooks[:] = [h for h in self._hooks if h[1] != self._number]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.remove()
+
+
+cdef int64_t hook_number = 0
+
+
+def register_hook(Tensor self not None, hook):
+    """Calls ``hook(grad)`` each time the gradient of this tensor is computed; what it returns, if not None, replaces it.
+
+    Returns a handle with ``remove()``. Raises RuntimeError where this tensor does not require grad.
+    """
+    global hook_number
+    settle(self)
+    if not self.flags & REQUIRES_GRAD:
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    if not callable(hook):
+        raise TypeError(f"a hook must be callable, got {type(hook).__name__}")
+    extra = extra_of(self.node)
+    if extra.hooks is None:
+        extra.hooks = []
+    hook_number += 1
+    extra.hooks.append((self.at, hook_number, hook))
+    return RemovableHandle(extra.hooks, hook_number)
+
+
+install("register_hook", register_hook)

@@ -1,0 +1,3 @@
+from .memory cimport Layout
+
+cdef Layout layout_from(object shape)      # the dense layout of a sequence of ints

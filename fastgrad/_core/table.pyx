@@ -1,0 +1,463 @@
+"""The table of ops: op() turns a record into an Op, checks it, and gives it its public names.
+
+A record says how an op computes (kernel, shape, dtype), how it is differentiated (vjp, jvp), and what the project shows of
+it (doc, sample). Everything else follows from these; a second list of ops anywhere is a bug. See docs/design.md.
+"""
+
+from cpython.object cimport PyObject
+from cpython.mem cimport PyMem_Malloc
+from cpython.ref cimport Py_INCREF
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memset
+
+from .inplace cimport inplace
+from .tensor cimport *
+from ._errors import ShapeError
+from .tensor import declared, install, kernel_names, records
+
+# What the derivative kind of a record may be. Not given: derived as the transpose of the vjp.
+DIAGONAL = "diagonal"           # elementwise: the vjp rule applied to a tangent is the jvp
+LINEAR = "linear"               # linear in all differentiable inputs together: apply the op to the tangents
+MULTILINEAR = "multilinear"     # linear in each input alone: sum over inputs of the op with one tangent in place
+NONE = None                     # said explicitly: no derivative
+
+REQUIRED = object()
+
+
+class joint:
+    """Marks a vjp rule that returns the gradients of all inputs at once, as a tuple (None: no gradient)."""
+
+    def __init__(self, rule):
+        self.rule = rule
+
+
+LETTERS = {"i": FG_I64, "b": FG_BOOL, "f": FG_F32, "d": FG_F64}
+
+
+def op(name, *, shape, dtype, vjp=REQUIRED, jvp=None, kernel=None, outputs=1, aux=0, dense=False, composed=None,
+       keeps_history=False, flops=None, sample=None, doc=None, family=None, public=""):
+    """Adds a record to the table and returns it.
+
+    name      the op's name, PyTorch's where it has one.
+    shape     kind of the shape rule: SAME, BROADCAST, REDUCE, MATMUL, GIVEN (attrs.shape), VIEW, or a function
+              ``rule(a, *shapes)`` returning the output's shape, or a tuple of shapes (None: left out) for several outputs.
+    dtype     letters for inputs -> outputs. T: common promoted dtype; F: as T but real; i b f d: int64, bool, float32,
+              float64; ".": taken as it is; L (output): T, but int64 for integers and bool; a (output): attrs.i[3].
+              A "*" after the last input letter: any number of them.
+    vjp       a rule per input (None: no derivative), or joint(rule); NONE: the op has no derivative.
+    jvp       DIAGONAL, LINEAR, MULTILINEAR, or a function; not given: the transpose of the vjp.
+    kernel    name of the C kernel, the op's own where not given; False for an op that only moves a layout.
+    outputs   how many outputs the kernel has; the last `aux` of them are for the rules only.
+    dense     the kernel wants dense inputs; the core copies others.
+    composed  the same in simpler ops: the reference in tests.
+    flops     function of (attrs, *shapes), or a number per output element.
+    sample    function of a NumPy generator returning a list of samples for the tests: (args, kwargs) of the user function.
+    doc       one sentence; a formula and its source where there is one.
+    public    which names it gets by itself: f function, m method, i in-place method. Ops with parameters of their own
+              leave this empty and write their user function below the record, with publish().
+    """
+    cdef Op o = declare(name)
+    if o.shape is not None:
+        raise ValueError(f"op {name}: recorded twice")
+    o.shape = shape if isinstance(shape, str) else "FUNCTION"
+    o.is_view = shape == "VIEW"
+    o.infer = infer_of(o, shape)
+    o.infer_py = None if isinstance(shape, str) else shape
+    read_dtype(o, dtype, outputs, aux)
+    o.dense = dense
+    o.keeps_history = keeps_history
+    o.composed = composed
+    o.flops = flops
+    o.sample = sample
+    o.doc = doc
+    o.family = family
+    o.public = public
+    if vjp is REQUIRED:
+        raise ValueError(f"op {name}: say its derivative (vjp=...), or vjp=NONE where it has none")
+    read_rules(o, vjp)
+    read_jvp(o, jvp)
+    o.kernel = None if kernel is False else (kernel or name)
+    if o.kernel is not None:
+        if not find_kernels(o):
+            raise ValueError(f"op {name}: there is no kernel {o.kernel!r}")
+    o.elementwise = shape in ("SAME", "BROADCAST") and outputs == 1 and not dense and o.nin > 0 and only_common(o)
+    o.fast_out = -1 if o.out_kind[0] <= D_REAL else o.out_fixed[0]
+    if o.out_kind[0] not in (D_COMMON, D_REAL, D_FIXED):
+        o.elementwise = False
+    publish_op(o, public)
+    return o
+
+
+cdef bint only_common(Op o):
+    for i in range(o.nin):
+        if o.in_kind[i] > D_REAL:
+            return False
+    return True
+
+
+cdef int read_dtype(Op o, str text, int outputs, int aux) except -1:
+    ins, arrow, outs = text.partition("->")
+    if not arrow:
+        raise ValueError(f"op {o.name}: dtype {text!r} has no '->'")
+    o.dtype = text
+    o.outputs = outputs
+    o.aux = aux
+    o.nin = len(ins)
+    if ins.endswith("*"):
+        o.nin = -1
+        ins = ins[:-1]
+    if len(ins) > MAX_X or outputs > 8:
+        raise ValueError(f"op {o.name}: too many inputs or outputs")
+    for i in range(MAX_X):
+        c = ins[min(i, len(ins) - 1)] if ins else "."
+        o.in_fixed[i] = -1
+        if c == "T":
+            o.in_kind[i] = D_COMMON
+        elif c == "F":
+            o.in_kind[i] = D_REAL
+        elif c == ".":
+            o.in_kind[i] = D_ANY
+        elif c in LETTERS:
+            o.in_kind[i] = D_FIXED
+            o.in_fixed[i] = LETTERS[c]
+        else:
+            raise ValueError(f"op {o.name}: unknown dtype letter {c!r}")
+    if len(outs) != outputs:
+        raise ValueError(f"op {o.name}: {outputs} outputs, but the dtype says {len(outs)}")
+    for k, c in enumerate(outs):
+        o.out_fixed[k] = -1
+        if c == "T" or c == "F":
+            o.out_kind[k] = D_COMMON
+        elif c == "L":
+            o.out_kind[k] = D_ACCUMULATE
+        elif c == "a":
+            o.out_kind[k] = D_ATTR
+        elif c in LETTERS:
+            o.out_kind[k] = D_FIXED
+            o.out_fixed[k] = LETTERS[c]
+        else:
+            raise ValueError(f"op {o.name}: unknown dtype letter {c!r}")
+    return 0
+
+
+# ---- rules ---------------------------------------------------------------------------------------------------------
+
+cdef int read_rules(Op o, vjp) except -1:
+    o.vjp = vjp
+    o.differentiable = vjp is not None
+    if vjp is None:
+        return 0
+    o.joint = isinstance(vjp, joint)
+    rules = (vjp.rule,) if o.joint else tuple(vjp)
+    if not o.joint and o.nin >= 0 and len(rules) != o.nin:
+        raise ValueError(f"op {o.name}: {o.nin} inputs, but {len(rules)} rules")
+    o.rules = <rule_t*>PyMem_Malloc(len(rules) * sizeof(rule_t))     # for the life of the process
+    memset(o.rules, 0, len(rules) * sizeof(rule_t))
+    o.nrules = len(rules)
+    for i, rule in enumerate(rules):
+        if rule is None:
+            continue
+        read_rule(o, &o.rules[i], rule)
+    return 0
+
+
+cdef int read_rule(Op o, rule_t* r, rule) except -1:
+    Py_INCREF(rule)
+    r.call = <PyObject*>rule
+    code = rule.__code__
+    names = code.co_varnames[:code.co_argcount]
+    if len(names) > MAX_ARGS:
+        raise ValueError(f"op {o.name}: a rule with more than {MAX_ARGS} arguments")
+    for name in names:
+        head, digits = name.rstrip("0123456789"), name[len(name.rstrip("0123456789")):]
+        k = int(digits) if digits else 0
+        limit = o.nin if o.nin >= 0 else MAX_X
+        if head == "g" and k < o.outputs:
+            kind = ARG_G
+        elif head == "gs" and not digits:
+            kind = ARG_GS
+        elif head == "y" and k < o.outputs:
+            kind = ARG_Y
+            r.mask |= <uint64_t>1 << (BIT_Y + k)
+        elif head == "x" and digits and k < limit:
+            kind = ARG_X
+            r.mask |= <uint64_t>1 << k
+        elif head == "s" and digits and k < limit:
+            kind = ARG_S
+            r.mask |= <uint64_t>1 << (BIT_S + k)
+        elif name == "a":
+            kind = ARG_A
+        elif name == "needs":
+            kind = ARG_NEEDS
+        elif name == "shapes":
+            kind = ARG_SHAPES
+            if not o.joint:
+                raise ValueError(f"op {o.name}: only a joint rule can name 'shapes'")
+        else:
+            raise ValueError(f"op {o.name}: a rule names {name!r}; it may name g or g0.. (gradients), gs (all of them), y or "
+                             f"y0.. and x0.. (values), s0.. (layouts), a (attributes), needs, shapes")
+        r.args[r.nargs].kind = kind
+        r.args[r.nargs].index = k
+        r.nargs += 1
+    return 0
+
+
+cdef int read_jvp(Op o, jvp) except -1:
+    if callable(jvp):
+        o.jvp = "given"
+        o.jvp_rule = jvp
+    else:
+        o.jvp = jvp if jvp is not None else ("derived" if o.differentiable else "none")
+    if o.jvp == DIAGONAL and (o.joint or o.shape not in ("SAME", "BROADCAST")):
+        raise ValueError(f"op {o.name}: DIAGONAL is for elementwise ops with a rule per input")
+    return 0
+
+
+# ---- kinds of shape rules ------------------------------------------------------------------------------------------
+
+cdef infer_fn infer_of(Op o, shape) except NULL:
+    if callable(shape):
+        return infer_function
+    if shape == "SAME":
+        return infer_same
+    if shape == "BROADCAST":
+        return infer_broadcast
+    if shape == "REDUCE":
+        return infer_reduce
+    if shape == "MATMUL":
+        return infer_matmul
+    if shape == "GIVEN":
+        return infer_given
+    if shape == "VIEW":
+        return infer_view
+    raise ValueError(f"op {o.name}: unknown kind of shape rule {shape!r}")
+
+
+cdef inline int give(PyObject** lays, int k, Layout lay) except -1:
+    Py_INCREF(lay)
+    lays[k] = <PyObject*>lay
+    return 0
+
+
+cdef int infer_same(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
+    cdef Layout l = (<Tensor>xs[0]).layout
+    cdef int k
+    if not l.c.flags & FG_DENSE:
+        l = dense_layout(l.c.ndim, l.c.shape)
+    for k in range(op.outputs):
+        give(lays, k, l)
+    return 0
+
+
+cdef int infer_broadcast(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
+    cdef int64_t shape[8]
+    cdef int i, k, nd = 0, at
+    cdef Layout l
+    cdef int64_t d
+    for i in range(n):
+        if xs[i] != NULL and (<Tensor>xs[i]).layout.c.ndim > nd:
+            nd = (<Tensor>xs[i]).layout.c.ndim
+    for k in range(nd):
+        shape[k] = 1
+    for i in range(n):
+        if xs[i] == NULL:
+            continue
+        l = (<Tensor>xs[i]).layout
+        for k in range(l.c.ndim):
+            at = nd - l.c.ndim + k
+            d = l.c.shape[k]
+            if d == shape[at] or d == 1:
+                continue
+            if shape[at] != 1:
+                raise_broadcast(op, xs, n)
+            shape[at] = d
+    l = dense_layout(nd, shape)
+    for k in range(op.outputs):
+        give(lays, k, l)
+    return 0
+
+
+cdef int raise_broadcast(Op op, PyObject** xs, int n) except -1:
+    shapes = " and ".join([str(tuple(shape_of((<Tensor>xs[i]).layout))) for i in range(n) if xs[i] != NULL])
+    raise ShapeError(f"{op.name}: shapes {shapes} cannot be broadcast together: aligned at the last dimension, sizes must be "
+                     f"equal or 1")
+
+
+cdef int infer_reduce(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
+    """attrs.axes: the reduced axes; attrs.mode 0: they go, 1: they stay with size 1, 2: attrs.shape is the result's."""
+    cdef Layout l = (<Tensor>xs[0]).layout
+    cdef int64_t shape[8]
+    cdef int k, nd = 0
+    if a.c.mode == 2:
+        l = dense_layout(a.c.ndim, a.c.shape)
+    else:
+        for k in range(l.c.ndim):
+            if a.c.axes >> k & 1:
+                if a.c.mode == 1:
+                    shape[nd] = 1
+                    nd += 1
+            else:
+                shape[nd] = l.c.shape[k]
+                nd += 1
+        l = dense_layout(nd, shape)
+    for k in range(op.outputs):
+        give(lays, k, l)
+    return 0
+
+
+cdef int infer_matmul(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
+    """x [..., m, k] @ y [..., k, n]; both with at least two axes, the leading ones broadcast."""
+    cdef Layout x = (<Tensor>xs[0]).layout
+    cdef Layout y = (<Tensor>xs[1]).layout
+    cdef int64_t shape[8]
+    cdef int64_t d, e
+    cdef int nd = max(x.c.ndim, y.c.ndim), k, i, j
+    if x.c.ndim < 2 or y.c.ndim < 2 or x.c.shape[x.c.ndim - 1] != y.c.shape[y.c.ndim - 2]:
+        raise ShapeError(f"{op.name}: inner sizes differ: {tuple(shape_of(x))} @ {tuple(shape_of(y))}")
+    for k in range(nd - 2):
+        i = k - (nd - x.c.ndim)
+        j = k - (nd - y.c.ndim)
+        d = x.c.shape[i] if i >= 0 else 1
+        e = y.c.shape[j] if j >= 0 else 1
+        if d != e and d != 1 and e != 1:
+            raise ShapeError(f"{op.name}: batch sizes cannot be broadcast: {tuple(shape_of(x))} @ {tuple(shape_of(y))}")
+        shape[k] = e if d == 1 else d
+    shape[nd - 2] = x.c.shape[x.c.ndim - 2]
+    shape[nd - 1] = y.c.shape[y.c.ndim - 1]
+    give(lays, 0, dense_layout(nd, shape))
+    return 0
+
+
+cdef int infer_given(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
+    cdef int k
+    for k in range(op.outputs):
+        give(lays, k, dense_layout(a.c.ndim, a.c.shape))
+    return 0
+
+
+cdef int infer_view(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
+    raise RuntimeError(f"{op.name} is a view: it is made by apply_view")
+
+
+cdef int infer_function(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
+    cdef int k
+    shapes = op.infer_py(a, *[None if xs[i] == NULL else shape_of((<Tensor>xs[i]).layout) for i in range(n)])
+    if op.outputs == 1:
+        shapes = (shapes,)
+    for k in range(op.outputs):
+        if shapes[k] is not None:
+            give(lays, k, layout_from(shapes[k]))
+    return 0
+
+
+cdef Layout layout_from(shape):
+    """The dense layout of a sequence of ints."""
+    cdef int64_t c[8]
+    cdef int k, nd = len(shape)
+    if nd > FG_MAX_DIMS:
+        raise RuntimeError(f"a tensor has at most {FG_MAX_DIMS} dimensions, got {nd}")
+    for k in range(nd):
+        c[k] = shape[k]
+    return dense_layout(nd, c)
+
+
+# ---- public names --------------------------------------------------------------------------------------------------
+
+functions = {}      # name -> function, what fastgrad and fastgrad.nn.functional re-export
+
+
+def publish(function=None, *, method=True, name=None, inplace=None):
+    """Makes a user function public under its name; as a method of Tensor too. `inplace`: its in-place method."""
+    def go(f):
+        key = name or f.__name__
+        functions[key] = f
+        if method:
+            install(key, f)
+        if inplace is not None:
+            install(key + "_", inplace)
+        return f
+    return go if function is None else go(function)
+
+
+cdef int publish_op(Op o, str public) except -1:
+    if not public:
+        return 0
+    makers = {1: unary, 2: binary, 3: ternary}
+    if o.nin not in makers:
+        raise ValueError(f"op {o.name}: write its user function and publish() it")
+    f = makers[o.nin](o)
+    f.__name__ = f.__qualname__ = o.name
+    f.__doc__ = o.doc
+    if "f" in public:
+        functions[o.name] = f
+    if "m" in public:
+        install(o.name, f)
+    if "i" in public:
+        g = {1: unary_, 2: binary_, 3: ternary_}[o.nin](o)
+        g.__name__ = g.__qualname__ = o.name + "_"
+        g.__doc__ = f"In-place form of `{o.name}`: writes the result into this tensor and returns it."
+        install(o.name + "_", g)
+    return 0
+
+
+def unary(Op o):
+    def f(input, /):
+        if type(input) is not Tensor:
+            input = as_operand(input, FG_F32, o.name)
+        return apply1(o, <Tensor>input, None)
+    return f
+
+
+def binary(Op o):
+    def f(input, other, /):
+        y = apply2(o, input, other)
+        if y is NotImplemented:
+            bad = input if type(other) is Tensor else other
+            raise TypeError(f"{o.name}: expected a Tensor or a number, got {type(bad).__name__}")
+        return y
+    return f
+
+
+def ternary(Op o):
+    def f(input, other, third, /):
+        cdef PyObject* xs[3]
+        cdef Tensor a, b, c
+        like = next((t for t in (other, third, input) if type(t) is Tensor), None)
+        if like is None:
+            raise TypeError(f"{o.name}: expected a Tensor among the operands")
+        code = (<Tensor>like).dtype
+        a = as_operand(input, code, o.name)
+        b = as_operand(other, code, o.name)
+        c = as_operand(third, code, o.name)
+        xs[0] = <PyObject*>a
+        xs[1] = <PyObject*>b
+        xs[2] = <PyObject*>c
+        return apply(o, xs, 3, None)
+    return f
+
+
+def unary_(Op o):
+    def f(Tensor self, /):
+        return inplace(o, self, [], None)
+    return f
+
+
+def binary_(Op o):
+    def f(Tensor self, other, /):
+        return inplace(o, self, [other], None)
+    return f
+
+
+def ternary_(Op o):
+    def f(Tensor self, other, third, /):
+        return inplace(o, self, [other, third], None)
+    return f
+
+
+def check_table():
+    """Raises where a kernel has no record or an op was declared and never recorded; called once all families are in."""
+    used = {o.kernel for o in records().values()}
+    orphans = sorted(set(kernel_names()) - used)
+    missing = sorted(set(declared()) - set(records()))
+    if orphans or missing:
+        raise ImportError(f"the table of ops is incomplete: kernels without a record {orphans}, ops without one {missing}")

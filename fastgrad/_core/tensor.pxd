@@ -1,0 +1,219 @@
+# The map of the core: ops, nodes, tensors, and the one way to run an op.
+# Arrows: everything else in _core cimports this; this cimports memory alone.
+
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from cpython.object cimport PyObject
+from .memory cimport (
+    Attrs, DType, Layout, Storage, dense_layout, dtype_of, fg_attrs, fg_category, fg_is_real, fg_itemsize, fg_layout,
+    fg_promote, fg_promote_standing, new_attrs, new_storage, same_shape, scalar_layout, shape_attrs, shape_of,
+    strided_layout, FG_BOOL, FG_DENSE, FG_F32, FG_F64, FG_I32, FG_I64, FG_MAX_DIMS, FG_NDTYPES, FG_OVERLAP, FG_U8)
+
+
+cdef extern from "fg.h":
+    enum: FG_OK, FG_EINDEX, FG_EDIVZERO, FG_ENOMEM, FG_EDOMAIN, FG_ESCRATCH
+    ctypedef struct fg_view:
+        void* data
+        const fg_layout* lay
+        int64_t dtype
+    ctypedef struct fg_call
+    ctypedef int (*fg_kernel)(fg_call*) noexcept nogil
+    ctypedef struct fg_call:
+        fg_kernel kernel
+        const fg_attrs* attrs
+        fg_view* v
+        void* scratch
+        int32_t nout
+        int32_t nin
+        int64_t where
+        int64_t value
+
+cdef extern from "thread.h":
+    ctypedef struct fg_thread:
+        uint32_t special
+        uint32_t recording
+        uint32_t inference
+        uint32_t runs
+    bint fg_sole(void* object)
+
+cdef fg_thread* thread() noexcept       # this thread's state
+
+
+# ---- flags of a Tensor ---------------------------------------------------------------------------------------------
+cdef enum:
+    REQUIRES_GRAD = 1   # it has a history: its node is a Leaf or the op that made it
+    VIEW = 2            # it has a view record; its history may be stale
+    PARAMETER = 4
+    RETAINS = 8         # retain_grad() was called: `retained` follows its history
+    BOXED = 16          # reserved for vmap
+    DUAL = 32           # reserved for forward mode
+    SPECIAL = VIEW | BOXED | DUAL   # what apply() must look at before the plain path
+
+
+# ---- records -------------------------------------------------------------------------------------------------------
+cdef enum:
+    MAX_X = 24          # inputs that a rule can name: bit i of a mask is x_i, ...
+    BIT_Y = 24          # ... bit 24 + k is y_k, ...
+    BIT_S = 32          # ... bit 32 + i is s_i
+    MAX_ARGS = 16
+
+cdef enum:              # where an argument of a rule comes from
+    ARG_G, ARG_GS, ARG_Y, ARG_X, ARG_S, ARG_A, ARG_NEEDS, ARG_SHAPES, ARG_CTX
+
+cdef struct arg_t:
+    uint8_t kind
+    uint8_t index
+
+cdef struct rule_t:
+    PyObject* call      # owned; NULL: this input has no derivative
+    uint64_t mask       # what it names, hence what the tape saves for it
+    int32_t nargs
+    arg_t args[MAX_ARGS]
+
+cdef enum:              # the dtype letters of a record
+    D_COMMON            # T  cast to the promoted dtype of all T and F inputs
+    D_REAL              # F  as T, and integers become the default real dtype
+    D_ANY               # .  (inputs) taken as it is
+    D_FIXED             # i b f d  int64, bool, float32, float64
+    D_ACCUMULATE        # L  (outputs) as T, but int64 for integers and bool
+    D_ATTR              # a  (outputs) attrs.i[3]
+
+# Fills `lays` with new references to the layouts of the outputs; NULL leaves an output out.
+ctypedef int (*infer_fn)(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1
+
+cdef class Op:
+    cdef readonly str name
+    cdef fg_kernel kernels[6]           # by common dtype
+    cdef infer_fn infer
+    cdef object infer_py                # a shape rule written in Python: rule(a, *shapes) -> shape or tuple of shapes
+    cdef int8_t in_kind[MAX_X]
+    cdef int8_t in_fixed[MAX_X]
+    cdef int8_t out_kind[8]
+    cdef int8_t out_fixed[8]
+    cdef int8_t fast_out                # elementwise: dtype of the output, -1 = that of the input
+    cdef readonly bint elementwise      # SAME or BROADCAST over T or F inputs, one output
+    cdef readonly bint dense            # the kernel wants dense inputs
+    cdef readonly bint is_view
+    cdef readonly bint keeps_history    # copy_, fill_: an in-place target keeps its history (zero, but known)
+    cdef readonly bint joint
+    cdef readonly bint differentiable
+    cdef readonly int nin               # -1: any number, the last letter repeats
+    cdef readonly int outputs
+    cdef readonly int aux               # the last `aux` outputs are for the rules only: returned to nobody, no history
+    cdef rule_t* rules                  # one per input, or one if joint
+    cdef int nrules
+    cdef readonly str kernel, shape, dtype, jvp, family
+    cdef readonly object vjp, jvp_rule, composed, flops, sample, doc, public
+
+cdef Op declare(str name)               # the record of that name, filled or still to be filled by op()
+cdef int find_kernels(Op op) except -1
+
+
+# ---- the tape ------------------------------------------------------------------------------------------------------
+cdef struct edge_t:
+    PyObject* node      # owned: the node of an input that requires grad, else NULL
+    uint32_t at         # which output of that node
+
+cdef struct save_t:
+    PyObject* storage   # owned; NULL where only the layout is kept (s_i)
+    PyObject* layout    # owned
+    void* data
+    uint32_t version
+    uint8_t bit         # which x, y or s
+    uint8_t dtype
+
+cdef class NodeExtra:
+    cdef list hooks     # [(output, id, callable)], in order of registration
+    cdef list retain    # weak references to tensors that retain their gradient
+    cdef object ctx     # of a custom function
+    cdef list gs        # gradients of outputs 1, 2, ... during a run
+    cdef tuple lays     # layouts of all outputs with a history, where there are several
+    cdef tuple shapes   # of all inputs, where a rule names `shapes`
+
+cdef class Node:
+    # One use of an op. It holds op, earlier nodes, attributes and saves, never a Tensor (but for the gradient under way),
+    # so arrows point only backwards in time. A GC type untracked at birth; tracked when it first gets an extra.
+    cdef Op op
+    cdef Layout lay                     # of output 0
+    cdef Attrs attrs
+    cdef NodeExtra extra
+    cdef PyObject* g                    # owned: the gradient of output 0 during a run
+    cdef edge_t* edges                  # one block: `nedges` edges, then `nsaves` saves; NULL once freed
+    cdef save_t* saves
+    cdef uint32_t run                   # id of the backward run that has visited it
+    cdef uint16_t nedges
+    cdef uint8_t nsaves
+    cdef uint8_t dtype
+    cdef uint8_t state                  # bits of N_*
+
+cdef enum:
+    N_LEAF = 1
+    N_FREED = 2                         # a backward run without retain_graph took its saves
+    N_NEEDED = 4                        # during a run: leads to a wanted node
+
+cdef class Leaf(Node):
+    # The node of a leaf that requires grad; graphs hold this, never the leaf itself.
+    cdef Tensor grad
+
+cdef void free_block(Node n) noexcept
+cdef NodeExtra extra_of(Node n)
+cdef object record(Op op, PyObject** xs, int n, Attrs a, PyObject** ys, int nys)
+cdef Tensor unsave(Node n, int bit, bint with_history)
+
+
+# ---- tensors -------------------------------------------------------------------------------------------------------
+cdef enum:              # kinds of view
+    PLAIN = 0
+    MULTI = 1           # an output of a multi-output view
+    UNRECORDED = 2      # made under no_grad
+
+cdef class View:
+    # How a tensor is part of another. `base` is never itself a view.
+    cdef Tensor base
+    cdef Node seen      # the base's history when this view's own was made: another one now means stale
+    cdef uint32_t seen_at
+    cdef uint8_t kind
+
+cdef class Tensor:
+    cdef void* data             # first element, inside storage
+    cdef Storage storage
+    cdef Layout layout
+    cdef Node node              # history: None, a Leaf, or the node of which it is output `at`
+    cdef View view
+    cdef Tensor retained        # the gradient of a non-leaf after retain_grad()
+    cdef uint32_t at
+    cdef uint8_t dtype
+    cdef uint8_t flags
+    cdef object __weakref__
+    cdef dict __dict__
+
+cdef Tensor new_tensor(Layout lay, int dtype)
+cdef Tensor alias(Tensor x)                     # same memory, no history, no view record
+cdef Tensor scalar(double value, int dtype)
+cdef object coerce(object x, int like)          # a Tensor from a number or array; None where it cannot be
+cdef Tensor as_operand(object x, int like, str what)
+cdef int settle(Tensor t) except -1             # remakes the history of a stale view
+cdef int set_history(Tensor t, Node node, uint32_t at) except -1
+cdef Attrs pattern(Tensor t, const void* origin)
+cdef int require_grad(Tensor t) except -1       # makes t a leaf that requires grad
+cdef Tensor compact(Tensor x)                   # x itself if dense, else an unrecorded dense copy
+
+# ---- the choke point -----------------------------------------------------------------------------------------------
+cdef object apply(Op op, PyObject** xs, int n, Attrs a)
+cdef object apply1(Op op, Tensor x, Attrs a)
+cdef object apply2(Op op, object x, object y)
+cdef object apply_list(Op op, list xs, Attrs a)                     # None = an input left out
+cdef Tensor apply_view(Op op, Tensor x, Layout lay, int64_t offset, Attrs a)
+cdef list apply_views(Op op, Tensor x, list lays, list offsets, Attrs a)
+cdef int run_kernel(Op op, int common, PyObject** ys, int nys, PyObject** xs, int n, Attrs a) except -1
+cdef int wanted_dtype(Op op, int i, int common) noexcept               # that input i is cast to; -1: as it is
+cdef Tensor cast(Tensor x, int dtype)
+cdef bint has_rule(Op op, int i) noexcept
+cdef int run_into(Op op, Tensor out, PyObject** xs, int n, Attrs a) except -1   # writes `out`: no history, no version
+
+# What Tensor's slots call and modules above this one fill in at import.
+cdef struct slots_t:
+    object (*inplace)(Op op, Tensor t, object other)
+    object (*getitem)(Tensor t, object key)
+    int (*setitem)(Tensor t, object key, object value) except -1
+    object (*from_array)(object array)
+cdef slots_t slots
