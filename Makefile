@@ -11,14 +11,14 @@ build: ; python3 -m venv .venv && .venv/bin/pip install ".[test]"
 dev: ; .venv/bin/pip install --quiet "pip>=25.1" && .venv/bin/pip install --quiet --group dev
 test: ; .venv/bin/pytest
 lint: ; ruff check . && ruff format --check . && cython-lint fastgrad && clang-format --dry-run -Werror $(C_FILES) && codespell
-stubs: ; mkdir -p build/stubs && cd build/stubs && ../../$(PY) -m mypy.stubtest fastgrad --ignore-disjoint-bases --allowlist ../../tests/stubtest-allow.txt
+stubs: ; mkdir -p build/stubs && cd build/stubs && ../../$(PY) -m mypy.stubtest fastgrad --ignore-disjoint-bases --ignore-unused-allowlist --allowlist ../../tests/stubtest-allow.txt
 bench: ; .venv/bin/pip install --quiet ".[bench]" && $(PY) benchmarks/overhead.py && $(PY) benchmarks/steps.py
 bench-check: ; $(PY) benchmarks/bench_check.py
 docs: ; .venv/bin/pip install --quiet ".[docs]" && cd build && ../.venv/bin/pdoc --output-directory docs fastgrad
 asan-build: ; python3 -m venv build/asan/venv && FASTGRAD_BUILD=asan build/asan/venv/bin/pip install --quiet ".[test]"
 asan: asan-build ; ASAN_OPTIONS=detect_leaks=0 $(SANITIZED) $(TESTS)
 leaks: asan-build ; ASAN_OPTIONS=$(LSAN) LSAN_OPTIONS=suppressions=tests/lsan.supp:exitcode=23 $(SANITIZED) $(TESTS)
-wheel: dev ; rm -rf dist && $(PY) -m build && $(PY) tests/check_dist.py dist
+wheel: dev ; rm -rf dist && $(PY) -m build --quiet && $(PY) tests/check_dist.py dist
 manylinux: dev ; .ci/manylinux
 neon: dev ; .ci/neon
 clean: ; rm -rf build dist *.egg-info
