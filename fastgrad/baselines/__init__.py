@@ -17,7 +17,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from fastgrad.baselines import flat_numpy, gates, numpy_tape, scalar_tape
+from . import flat_numpy, gates, numpy_tape, scalar_tape
 
 __all__ = ["flat_numpy", "gates", "init_params", "numpy_tape", "scalar_tape"]
 
