@@ -1,0 +1,218 @@
+/* float32 functions as straight-line code that loops vectorise, and their bounds in ulp (measured over every 401st float, in every set; an ulp is
+ * that of the correctly rounded result).
+ *
+ * Polynomials are minimax fits of the stated function over the stated interval; constants that end in _HI have so many
+ * trailing zero bits that their products with the exponent are exact without a fused multiply-add.
+ * Whether a*b + c is fused depends on the set: the bounds hold for both, the last bit may differ. */
+#ifndef FG_VMATH_F32_H
+#define FG_VMATH_F32_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+static inline float fg_from_bits_f32(uint32_t bits) {
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static inline uint32_t fg_bits_f32(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+/* x + 1.5 * 2^23 holds x rounded to an integer in its low bits; half to even, like rint, but without a call. */
+#define FG_ROUND_F32 0x1.8p23f
+#define FG_LOG2E_F32 0x1.715476p+0f
+#define FG_LN2_HI_F32 0x1.62e4p-1f
+#define FG_LN2_LO_F32 0x1.7f7d1cp-20f
+
+/* (exp(r) - 1 - r) / r^2 for |r| <= ln(2) / 2; relative error of exp 2^-28. */
+static inline float fg_exp_tail_f32(float r) {
+    return 0x1.fffffcp-2f + r * (0x1.555490p-3f + r * (0x1.5558eap-5f + r * (0x1.123aaep-7f + r * 0x1.6a2e02p-10f)));
+}
+
+/* exp(x - d) for a small d that x cannot hold. 0.8 ulp; overflow and denormal results are right. */
+static inline float fg_exp_diff_f32(float x, float d) {
+    x = x > 89 ? 89 : x;
+    x = x < -104 ? -104 : x;
+    float shifted = x * FG_LOG2E_F32 + FG_ROUND_F32;
+    float n = shifted - FG_ROUND_F32;
+    float r = x - n * FG_LN2_HI_F32 - n * FG_LN2_LO_F32 - d;
+    float head = 1 + r; /* what this sum loses is added to the tail */
+    float y = head + (r - (head - 1) + r * r * fg_exp_tail_f32(r));
+    /* 2^n in two factors, since 2^128 and 2^-150 are no floats */
+    int32_t k = (int32_t)(fg_bits_f32(shifted) - fg_bits_f32(FG_ROUND_F32));
+    int32_t half = k >> 1;
+    return y * fg_from_bits_f32((uint32_t)(half + 127) << 23) * fg_from_bits_f32((uint32_t)(k - half + 127) << 23);
+}
+
+static inline float fg_exp_f32(float x) { return fg_exp_diff_f32(x, 0); }
+
+static inline float fg_exp2_f32(float x) { /* 1.1 ulp */
+    x = x > 129 ? 129 : x;
+    x = x < -151 ? -151 : x;
+    float shifted = x + FG_ROUND_F32;
+    float r = (x - (shifted - FG_ROUND_F32)) * 0x1.62e430p-1f;
+    float y = 1 + (r + r * r * fg_exp_tail_f32(r));
+    int32_t k = (int32_t)(fg_bits_f32(shifted) - fg_bits_f32(FG_ROUND_F32));
+    int32_t half = k >> 1;
+    return y * fg_from_bits_f32((uint32_t)(half + 127) << 23) * fg_from_bits_f32((uint32_t)(k - half + 127) << 23);
+}
+
+/* (exp(x) - 1) / 2 for -25 <= x <= 89: half of it, so that 2^128 is not needed. */
+static inline float fg_half_expm1_f32(float x) {
+    float shifted = x * FG_LOG2E_F32 + FG_ROUND_F32;
+    float n = shifted - FG_ROUND_F32;
+    float r = x - n * FG_LN2_HI_F32 - n * FG_LN2_LO_F32;
+    float tail = 0.5f + r * (0x1.5554dcp-3f + r * (0x1.5554b2p-5f + r * (0x1.120c14p-7f + r * 0x1.6d7e46p-10f)));
+    uint32_t k = fg_bits_f32(shifted) - fg_bits_f32(FG_ROUND_F32);
+    float half = fg_from_bits_f32((k + 126) << 23); /* 2^(n - 1) */
+    return half * (r + r * r * tail) + (half - 0.5f);
+}
+
+static inline float fg_expm1_f32(float x) { /* 1.8 ulp */
+    float y = x > 89 ? 89 : x;
+    y = y < -25 ? -25 : y;
+    return copysignf(2 * fg_half_expm1_f32(y), x); /* -0 stays -0 */
+}
+
+/* x + x^3 p(x^2) below 0.65, 1 - 2 / (e^2x + 1) above, where the rounding of the quotient weighs little. 1.3 ulp */
+static inline float fg_tanh_f32(float x) {
+    float y = fabsf(x), z = x * x;
+    float p = 0x1.1103eap-3f + z * (-0x1.b7ceep-5f + z * (0x1.4f5834p-6f + z * -0x1.6953fep-8f));
+    float small = y + y * z * (-0x1.555524p-2f + z * p);
+    float w = y > 9.02f ? 9.02f : y; /* 1 from here on */
+    float shifted = w * (2 * FG_LOG2E_F32) + FG_ROUND_F32;
+    float n = shifted - FG_ROUND_F32;
+    float r = 2 * w - n * FG_LN2_HI_F32 - n * FG_LN2_LO_F32;
+    float half = fg_from_bits_f32((fg_bits_f32(shifted) - fg_bits_f32(FG_ROUND_F32) + 126) << 23);
+    float large = 1 - 1 / (half * (1 + (r + r * r * fg_exp_tail_f32(r))) + 0.5f);
+    return copysignf(y < 0.65f ? small : large, x);
+}
+
+static inline float fg_sigmoid_f32(float x) { /* 1 / (1 + e^-x), written with e^-|x| for the tails and corrected for the rounding of the sum; 1.9 ulp */
+    float e = fg_exp_f32(-fabsf(x));
+    float sum = 1 + e, lost = e - (sum - 1);
+    float y = (x < 0 ? e : 1) / sum;
+    return y - y * lost;
+}
+
+/* x = 2^k m with sqrt(1/2) <= m < sqrt(2): k and f = m - 1. Denormals are scaled up first. */
+static inline float fg_split_f32(float x, float *k) {
+    int small = x < 0x1p-126f;
+    uint32_t bits = fg_bits_f32(small ? x * 0x1p23f : x) - 0x3f3504f3u;
+    *k = (float)((int32_t)bits >> 23) - (small ? 23.0f : 0.0f);
+    return fg_from_bits_f32((bits & 0x7fffffu) + 0x3f3504f3u) - 1;
+}
+
+/* log(1 + f) - f for sqrt(1/2) - 1 <= f <= sqrt(2) - 1; error 2^-27 of log(1 + f). */
+static inline float fg_log_tail_f32(float f) {
+    float p = 0x1.22dad2p-3f + f * (-0x1.0d96fap-3f + f * (0x1.055ecep-3f + f * -0x1.385a3cp-4f));
+    p = -0x1.00022cp-2f + f * (0x1.999ff4p-3f + f * (-0x1.5470a8p-3f + f * p));
+    return f * f * (f * (0x1.555554p-2f + f * p) - 0.5f);
+}
+
+/* A logarithm y of x > 0, finite, or its value elsewhere. */
+static inline float fg_log_edges_f32(float x, float y) {
+    float edge = x == 0 ? -INFINITY : x < 0 ? NAN : x;
+    return (x > 0) & (x < INFINITY) ? y : edge;
+}
+
+static inline float fg_log_f32(float x) { /* 1 ulp */
+    float k, f = fg_split_f32(x, &k);
+    return fg_log_edges_f32(x, (fg_log_tail_f32(f) + k * FG_LN2_LO_F32 + f) + k * FG_LN2_HI_F32);
+}
+
+static inline float fg_log2_f32(float x) { /* 2 ulp; exact at powers of 2 */
+    float k, f = fg_split_f32(x, &k);
+    return fg_log_edges_f32(x, (f + fg_log_tail_f32(f)) * FG_LOG2E_F32 + k);
+}
+
+static inline float fg_log10_f32(float x) { /* 2 ulp */
+    float k, f = fg_split_f32(x, &k);
+    float y = (f + fg_log_tail_f32(f)) * 0x1.bcb7b2p-2f + k * 0x1.3509f8p-18f;
+    return fg_log_edges_f32(x, y + k * 0x1.344p-2f);
+}
+
+static inline float fg_log1p_f32(float x) { /* log of u = 1 + x, plus what the sum lost over u; 1 ulp */
+    float u = 1 + x, lost = u - x;
+    lost = (u < 2 ? x - (u - 1) : 1 - lost) / u;
+    float k, f = fg_split_f32(u, &k);
+    float y = (fg_log_tail_f32(f) + (lost + k * FG_LN2_LO_F32) + f) + k * FG_LN2_HI_F32;
+    y = fg_log_edges_f32(u, y);
+    return x == 0 ? x : y; /* -0 stays -0 */
+}
+
+/* x - n * pi/2 for |x| < FG_QUADRANTS_F32, and the low bits of n. pi/2 in four parts, so that the first three products
+ * are exact. */
+#define FG_QUADRANTS_F32 12800.0f
+static inline float fg_quadrant_f32(float x, uint32_t *n) {
+    float shifted = x * 0x1.45f306p-1f + FG_ROUND_F32;
+    float k = shifted - FG_ROUND_F32;
+    *n = fg_bits_f32(shifted);
+    return x - k * 0x1.92p+0f - k * 0x1.fb4p-12f - k * 0x1.444p-24f - k * 0x1.68c234p-39f;
+}
+
+/* sin or cos of r, |r| <= pi/4, by the quadrant: odd ones swap them, the upper two negate. */
+static inline float fg_sin_cos_f32(float r, uint32_t quadrant) {
+    float z = r * r;
+    float s = r + r * z * (-0x1.555556p-3f + z * (0x1.111108p-7f + z * (-0x1.a00f7p-13f + z * 0x1.6cce78p-19f)));
+    float c = 1 - 0.5f * z + z * z * (0x1.555556p-5f + z * (-0x1.6c16b8p-10f + z * 0x1.a010d2p-16f));
+    s = z == 0 ? r : s; /* -0 stays -0 */
+    return fg_from_bits_f32(fg_bits_f32(quadrant & 1 ? c : s) ^ (quadrant & 2) << 30);
+}
+
+static inline float fg_sin_f32(float x) { /* 2.3 ulp */
+    uint32_t n;
+    float r = fg_quadrant_f32(x, &n);
+    return fg_sin_cos_f32(r, n);
+}
+
+static inline float fg_cos_f32(float x) { /* 2.3 ulp */
+    uint32_t n;
+    float r = fg_quadrant_f32(x, &n);
+    return fg_sin_cos_f32(r, n + 1);
+}
+
+/* erfc(x) exp(x^2) for x >= 0, as t p(t) with t = 1 / (1 + x/2); relative error 2^-28. */
+static inline float fg_erfcx_f32(float x) {
+    float t = 1 / (1 + 0.5f * x), w = t - 0.5625f;
+    float p = 0x1.4b7896p-7f + w * 0x1.26166ap-5f;
+    p = 0x1.ce63f8p-4f + w * (0x1.e21ecap-7f + w * (-0x1.393c6ap-4f + w * p));
+    p = 0x1.965e90p-4f + w * (-0x1.9623dcp-3f + w * (-0x1.044c6cp-4f + w * p));
+    return t * (0x1.1ca626p-1f + w * (0x1.84622cp-1f + w * (0x1.29fd9ap-1f + w * p)));
+}
+
+/* exp(-scale x^2), scale 1 or 1/2. The square is split, for its rounding error would be magnified by its size. */
+static inline float fg_gauss_f32(float x, float scale) {
+    float head = fg_from_bits_f32(fg_bits_f32(x) & 0xfffff000u);
+    return fg_exp_diff_f32(-scale * (head * head), scale * ((x - head) * (x + head)));
+}
+
+static inline float fg_erfc_f32(float x) { /* 6 ulp */
+    float y = fabsf(x);
+    y = y > 10.5f ? 10.5f : y; /* 0 or 2 from here on */
+    float e = fg_gauss_f32(y, 1) * fg_erfcx_f32(y);
+    return x < 0 ? 2 - e : e;
+}
+
+static inline float fg_erf_f32(float x) { /* 2 ulp */
+    float y = fabsf(x), z = x * x;
+    y = y > 4 ? 4 : y; /* 1 from here on */
+    float p = 0x1.54d9ecp-8f + z * (-0x1.aae12cp-11f + z * 0x1.5ef4f2p-14f);
+    p = x + x * (0x1.06eba8p-3f + z * (-0x1.812744p-2f + z * (0x1.ce2e1ep-4f + z * (-0x1.b81064p-6f + z * p))));
+    float large = copysignf(1 - fg_gauss_f32(y, 1) * fg_erfcx_f32(y), x);
+    return y < 0.92f ? p : large;
+}
+
+static inline float fg_normal_cdf_f32(float x) { /* erfc(-x / sqrt(2)) / 2; 8 ulp */
+    float y = fabsf(x);
+    y = y > 15 ? 15 : y; /* 0 or 1 from here on */
+    float e = 0.5f * fg_gauss_f32(y, 0.5f) * fg_erfcx_f32(y * 0x1.6a09e6p-1f);
+    return x > 0 ? 1 - e : e;
+}
+
+#endif
