@@ -21,6 +21,11 @@ def __getattr__(name):
 # ---- activations -----------------------------------------------------------------------------------------------------
 
 
+def _into(input, function, *args):
+    """What `inplace=True` asks for; the function is given a copy, whose values its derivative may still read."""
+    return input.copy_(function(input.clone(), *args))
+
+
 def relu(input, inplace=False):
     """max(0, x); the derivative at 0 is 0."""
     return input.relu_() if inplace else _core.relu(input)
@@ -28,68 +33,57 @@ def relu(input, inplace=False):
 
 def leaky_relu(input, negative_slope=0.01, inplace=False):
     """x where x > 0, else negative_slope * x."""
-    y = _core.leaky_relu(input, negative_slope)
-    return input.copy_(y) if inplace else y
+    return _into(input, _core.leaky_relu, negative_slope) if inplace else _core.leaky_relu(input, negative_slope)
 
 
 def relu6(input, inplace=False):
     """min(max(0, x), 6)."""
-    y = _core.relu6(input)
-    return input.copy_(y) if inplace else y
+    return _into(input, _core.relu6) if inplace else _core.relu6(input)
 
 
 def elu(input, alpha=1.0, inplace=False):
     """x where x > 0, else alpha * (e^x - 1)."""
-    y = _core.elu(input, alpha)
-    return input.copy_(y) if inplace else y
+    return _into(input, _core.elu, alpha) if inplace else _core.elu(input, alpha)
 
 
 def selu(input, inplace=False):
     """scale * (x where x > 0, else alpha * (e^x - 1)) with the constants of Klambauer et al. 2017."""
-    y = _core.selu(input)
-    return input.copy_(y) if inplace else y
+    return _into(input, _core.selu) if inplace else _core.selu(input)
 
 
 def celu(input, alpha=1.0, inplace=False):
     """max(0, x) + min(0, alpha * (e^(x / alpha) - 1))."""
-    y = _core.celu(input, alpha)
-    return input.copy_(y) if inplace else y
+    return _into(input, _core.celu, alpha) if inplace else _core.celu(input, alpha)
 
 
 def silu(input, inplace=False):
     """x * sigmoid(x)."""
-    y = _core.silu(input)
-    return input.copy_(y) if inplace else y
+    return _into(input, _core.silu) if inplace else _core.silu(input)
 
 
 def mish(input, inplace=False):
     """x * tanh(softplus(x))."""
-    y = _core.mish(input)
-    return input.copy_(y) if inplace else y
+    return _into(input, _core.mish) if inplace else _core.mish(input)
 
 
 def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
     """x clamped to [min_val, max_val]."""
-    y = _core.hardtanh(input, min_val, max_val)
-    return input.copy_(y) if inplace else y
+    return _into(input, _core.hardtanh, min_val, max_val) if inplace else _core.hardtanh(input, min_val, max_val)
 
 
 def hardswish(input, inplace=False):
     """x * relu6(x + 3) / 6."""
-    y = _core.hardswish(input)
-    return input.copy_(y) if inplace else y
+    return _into(input, _core.hardswish) if inplace else _core.hardswish(input)
 
 
 def hardsigmoid(input, inplace=False):
     """relu6(x + 3) / 6."""
-    y = _core.hardsigmoid(input)
-    return input.copy_(y) if inplace else y
+    return _into(input, _core.hardsigmoid) if inplace else _core.hardsigmoid(input)
 
 
 def threshold(input, threshold, value, inplace=False):
     """x where x > threshold, else value."""
-    y = _core.threshold(input, threshold, value)
-    return input.copy_(y) if inplace else y
+    return _into(input, _core.threshold, threshold, value) if inplace else _core.threshold(input, threshold, value)
 
 
 def prelu(input, weight):
