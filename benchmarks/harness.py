@@ -60,6 +60,21 @@ class Timing:
         return f"{time_text(self.median)} ±{50 * (self.high - self.low) / self.median:.0f}%"
 
 
+@dataclass(frozen=True)
+class Ratio:
+    """A time, printed as a multiple of another where there is one."""
+
+    time: Timing
+    multiple: float | None
+
+    @classmethod
+    def of(cls, time, base):
+        return cls(time, time.median / base.median if base else None)
+
+    def __str__(self):
+        return str(self.time) if self.multiple is None else f"**{self.multiple:.3g}x** ({self.time})"
+
+
 def summarise(samples):
     if len(samples) == 1:
         return Timing(*samples * 3)

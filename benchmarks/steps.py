@@ -166,6 +166,7 @@ def contenders():
             found[name] = partial(TorchStep, library=importlib.import_module(module), **options)
         except ImportError:
             found[name] = "not installed"
+    found["fastgrad, compiled"] = "not yet"
     found["NumPy by hand"] = partial(BaselineStep, module=flat_numpy)
     found["NumPy tape"] = partial(BaselineStep, module=numpy_tape)
     return found
@@ -179,17 +180,6 @@ def checked(make, problem):
         k = int(wrong.argmax())
         raise NotTimedError(f"the loss of step {k} is {losses[k]:.6g}, not {problem.expected[k]:.6g}")
     return make(problem, TIMED_LR)
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """A time, printed as a multiple of the floor's where there is a floor."""
-
-    time: harness.Timing
-    over_floor: float | None
-
-    def __str__(self):
-        return str(self.time) if self.over_floor is None else f"**{self.over_floor:.3g}x** ({self.time})"
 
 
 def measure(row, makers, rounds, notes):
@@ -211,14 +201,14 @@ def measure(row, makers, rounds, notes):
         elif name == "floor":
             cells.append(base)
         else:
-            cells.append(Ratio(timings[name], timings[name].median / base.median if base else None))
+            cells.append(harness.Ratio.of(timings[name], base))
     return cells
 
 
 def target_text(row, fastgrad):
-    if not isinstance(fastgrad, Ratio) or fastgrad.over_floor is None:
+    if not isinstance(fastgrad, harness.Ratio) or fastgrad.multiple is None:
         return f"≤ {row.target:g}x"
-    return f"≤ {row.target:g}x {'met' if fastgrad.over_floor <= row.target else 'missed'}"
+    return f"≤ {row.target:g}x {'met' if fastgrad.multiple <= row.target else 'missed'}"
 
 
 def main():
