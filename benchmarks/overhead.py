@@ -147,10 +147,10 @@ def chains(rounds):
                     samples[name, nodes, phase].append(1e9 * sum(seconds) / again / nodes)
     lines = []
     for name in LIBRARIES:
-        grown = bytes_per_node(name, lengths[name][1])
+        size = bytes_per_node(name, lengths[name][1])
         for nodes in lengths[name]:
             timings = [harness.summarise(samples[name, nodes, phase]) for phase in range(4)]
-            lines.append([name, f"{nodes:,}", *timings, grown])
+            lines.append([name, f"{nodes:,}", *timings, size])
     return ["scalar chain", "nodes", "build", "backward", "free", "free unused", "bytes per node"], lines
 
 
