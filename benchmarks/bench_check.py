@@ -66,7 +66,7 @@ def build_marker(folder):
 
 
 def count(folder, marker):
-    """Name of a workload -> instructions, in the build in `folder`."""
+    """Name of a workload -> instructions in the build in `folder`, or why it does not run there."""
     results = folder / "counts"
     results.mkdir()
     environment = {k: v for k, v in os.environ.items() if k not in harness.SLOWING}
@@ -82,7 +82,7 @@ def count(folder, marker):
     )
     if done.returncode:
         raise RuntimeError(f"the workloads failed under valgrind:\n{done.stderr}")
-    counts = {}
+    counts = dict(line.split(": ", 1) for line in done.stdout.splitlines())
     for path in results.glob("out.*"):
         text = path.read_text()
         name = re.search(r"^desc: Trigger: Client Request: (\w+)$", text, re.M)
@@ -96,17 +96,15 @@ def compare(before, after):
     """Prints the table; returns the names of the workloads that grew too much or no longer run."""
     print("\n| workload | parent | this commit | change | |\n|---|---|---|---|---|")
     failed = []
-    for name in sorted(before | after):
-        old, new = before.get(name), after.get(name)
-        if old is None:
-            change, verdict = "-", "new"
-        elif new is None:
-            change, verdict = "-", "no longer runs"
-        else:
+    for name, new in after.items():
+        old, change, verdict = before[name], "-", ""
+        if isinstance(new, str):
+            verdict = new
+        elif isinstance(old, int):
             change, verdict = f"{100 * (new / old - 1):+.2f}%", "too much" if new > LIMIT * old else ""
-        if verdict not in ("", "new"):
+        if verdict:
             failed.append(name)
-        texts = ("-" if n is None else f"{n:,}" for n in (old, new))
+        texts = (f"{n:,}" if isinstance(n, int) else "-" for n in (old, new))
         print("|", " | ".join([name, *texts, change, verdict]), "|")
     return failed
 
@@ -121,12 +119,17 @@ def check(base):
         folders = {which: pathlib.Path(name) / which for which in revisions}
         marker = build_marker(pathlib.Path(name))
         builds = {which: start_build(revision, folders[which]) for which, revision in revisions.items()}
-        for which, build in builds.items():
-            finish_build(build, revisions[which])
-        counts = {which: count(folder, marker) for which, folder in folders.items()}
-    if not counts["this"]:
-        raise RuntimeError("callgrind counted nothing")
-    return compare(counts["parent"], counts["this"])
+
+        def build_and_count(which):
+            finish_build(builds[which], revisions[which])
+            return count(folders[which], marker)
+
+        after = build_and_count("this")
+        try:
+            before = build_and_count("parent")
+        except RuntimeError as error:
+            raise NotCheckedError(f"the commit to compare with does not work: {error}") from None
+    return compare(before, after)
 
 
 def main():
