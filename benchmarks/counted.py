@@ -140,7 +140,7 @@ def main(marker):
             for _ in range(3):  # caches fill, lazily made things are made
                 run()
         except Exception as error:  # an older commit may lack an op; bench_check.py decides whether that is a failure
-            print(f"{make.__name__}: {type(error).__name__}: {str(error).partition('\n')[0]}")
+            print(f"{make.__name__}: {type(error).__name__}:", *str(error).splitlines()[:1])
             continue
         gc.collect()
         lib.marker_start()
