@@ -7,8 +7,9 @@ runs whatever the file says. A path that ends in .safetensors is written in that
 import json
 import os
 import zipfile
+import zlib
 from collections import OrderedDict
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from fastgrad._core import Parameter, Tensor
 _SKELETON = "fastgrad.json"
 _CONTAINERS = {"dict": dict, "OrderedDict": OrderedDict, "list": list, "tuple": tuple}
 _NAMES = {container: name for name, container in _CONTAINERS.items()}
+# What NumPy, zipfile and json raise where bytes are not what they should be.
+_DAMAGE = (AttributeError, EOFError, KeyError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)
 _PLAIN = (type(None), bool, int, float, str)
 
 
@@ -66,10 +69,12 @@ def load(f, map_location=None, *, weights_only=True):
     if _is_safetensors(f):
         return _read_safetensors(f)
     try:
-        with np.load(f, allow_pickle=False) as archive:
+        # NumPy leaves a path it cannot read open.
+        source = nullcontext(f) if hasattr(f, "read") else open(f, "rb")
+        with source as file, np.load(file, allow_pickle=False) as archive:
             arrays = dict(archive)
         skeleton = json.loads(arrays[_SKELETON].tobytes())
-    except (AttributeError, EOFError, IndexError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise RuntimeError(f"load: {f!r} was not written by fastgrad.save, or is damaged ({error})") from error
     return _put_together(skeleton, arrays, {})
 

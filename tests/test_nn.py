@@ -2,10 +2,11 @@
 
 import math
 
-import fastgrad
-import fastgrad.nn.functional as F  # noqa: N812
 import numpy as np
 import pytest
+
+import fastgrad
+import fastgrad.nn.functional as F  # noqa: N812
 from fastgrad import nn
 
 

@@ -238,7 +238,7 @@ class Module:
                 raise AttributeError(f"{module._get_name()} has no attribute `{name}`")
             module = module.__dict__[name]
             if not isinstance(module, Module):
-                raise AttributeError(f"`{name}` is not an nn.Module")
+                raise AttributeError(f"`{name}` is not a Module")
         return module
 
     def get_parameter(self, target):
