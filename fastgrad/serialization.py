@@ -20,7 +20,17 @@ _SKELETON = "fastgrad.json"
 _CONTAINERS = {"dict": dict, "OrderedDict": OrderedDict, "list": list, "tuple": tuple}
 _NAMES = {container: name for name, container in _CONTAINERS.items()}
 # What NumPy, zipfile and json raise where bytes are not what they should be.
-_DAMAGE = (AttributeError, EOFError, KeyError, RuntimeError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)
+_DAMAGE = (
+    AttributeError,
+    EOFError,
+    KeyError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _PLAIN = (type(None), bool, int, float, str)
 
 
@@ -68,15 +78,15 @@ def load(f, map_location=None, *, weights_only=True):
         raise ValueError(f"load: map_location may be None or 'cpu', but got {map_location!r}")
     if _is_safetensors(f):
         return _read_safetensors(f)
-    try:
-        # NumPy leaves a path it cannot read open.
-        source = nullcontext(f) if hasattr(f, "read") else open(f, "rb")
-        with source as file, np.load(file, allow_pickle=False) as archive:
-            arrays = dict(archive)
-        skeleton = json.loads(arrays[_SKELETON].tobytes())
-    except _DAMAGE as error:
-        raise RuntimeError(f"load: {f!r} was not written by fastgrad.save, or is damaged ({error})") from error
-    return _put_together(skeleton, arrays, {})
+    # Opened here, since NumPy leaves a path that it cannot read open.
+    with nullcontext(f) if hasattr(f, "read") else open(f, "rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                arrays = dict(archive)
+            skeleton = json.loads(arrays[_SKELETON].tobytes())
+            return _put_together(skeleton, arrays, {})
+        except _DAMAGE as error:
+            raise RuntimeError(f"load: {f!r} was not written by fastgrad.save, or is damaged ({error})") from error
 
 
 # ---- the skeleton: JSON, in which {"type": ...} is a container or a Tensor -------------------------------------------
