@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fastgrad
-import fastgrad.nn.functional as F  # noqa: N812
+import fastgrad.nn.functional as F
 from fastgrad import nn
 
 
