@@ -1,6 +1,7 @@
 /* The elementwise kernels of float32 and float64, one line each:
  *     name, how many parameters it reads (p, q, r = f[0], f[1], f[2] of the attributes), value from the inputs a, b, c.
- * TEST lines (name, inputs, value) write bools; SELECT reads a bool first. `t` is the dtype: constants are cast to it.
+ * TEST lines (name, inputs, value) write bools; SELECT reads a bool first. POWER lines have faster values for the single
+ * exponents 2, 3 and 1/2. `t` is the dtype: constants are cast to it.
  * A NaN must reach the result, so comparisons are written for the branch that a NaN takes. */
 
 /* arithmetic */
@@ -43,7 +44,7 @@ UNARY(log, 0, fg_log(a))
 UNARY(log2, 0, fg_log2(a))
 UNARY(log10, 0, fg_log10(a))
 UNARY(log1p, 0, fg_log1p(a))
-BINARY(pow, 0, fg_pow(a, b))
+POWER(pow, 2, fg_pow(a, b), a * a, a * a * a, fg_sqrt(a))
 BINARY(logaddexp, 0, a == b ? a + (t)0.6931471805599453 : (a > b ? a : b) + fg_log1p(fg_exp(-fg_fabs(a - b))))
 BINARY(xlogy, 0, (a == 0) & (b == b) ? 0 : a * fg_log(b))
 
@@ -69,7 +70,7 @@ UNARY(leaky_relu, 1, a > 0 ? a : a * p)
 UNARY(threshold, 2, a <= p ? q : a)
 UNARY(softplus, 2, a * p > q ? a : fg_log1p(fg_exp(a * p)) / p)
 UNARY(gelu, 0, a * fg_normal_cdf(a))
-UNARY(gelu_tanh, 0, a * fg_sigmoid((t)1.5957691216057308 * (a + (t)0.044715 * a * a * a)))
+UNARY(gelu_tanh, 0, a * fg_gelu_gate(a))
 UNARY(silu, 0, a * fg_sigmoid(a))
 UNARY(mish, 0, a * fg_tanh_softplus(a))
 UNARY(elu, 3, a > 0 ? a * q : fg_expm1(a * r) * p * q)
@@ -80,19 +81,26 @@ UNARY(tanhshrink, 0, a - fg_tanh(a))
 UNARY(softshrink, 1, a > p ? a - p : a < -p ? a + p : a * 0)
 UNARY(hardshrink, 1, (a >= -p) & (a <= p) ? 0 : a)
 
-/* fused derivatives: a is the gradient that arrived, b the input or the output */
+/* fused derivatives: a is the gradient that arrived, b (c) the input or the output. A gradient of 0 stays 0 where the
+ * derivative is infinite or NaN, so that nothing comes back through the branch that a `where` did not take. */
+BINARY(mul_vjp, 0, a == 0 ? 0 : a * b)
+BINARY(div_vjp, 0, a == 0 ? 0 : a / b)
+POWER(pow_vjp, 3, (a == 0) | (c == 0) ? 0 : a * c * fg_pow(b, c - 1), a == 0 ? 0 : a * (b + b), a == 0 ? 0 : a * (3 * b * b),
+      a == 0 ? 0 : a / (2 * fg_sqrt(b)))
+TERNARY(maximum_vjp, 0, b < c ? 0 : b == c ? a / 2 : a)
+BINARY(clamp_vjp, 2, (b >= p) & (b <= q) ? a : 0)
+BINARY(hardtanh_vjp, 2, (b <= p) | (b >= q) ? 0 : a)
 BINARY(tanh_vjp, 0, a * (1 - b * b))
 BINARY(sigmoid_vjp, 0, a * (b * (1 - b)))
 BINARY(relu_vjp, 0, b <= 0 ? 0 : a)
 BINARY(leaky_relu_vjp, 1, b > 0 ? a : a * p)
 BINARY(threshold_vjp, 1, b <= p ? 0 : a)
+BINARY(shrink_vjp, 1, (b >= -p) & (b <= p) ? 0 : a)
 BINARY(softplus_vjp, 2, b * p > q ? a : a * fg_sigmoid(b * p))
 BINARY(gelu_vjp, 0, a * (fg_normal_cdf(b) + b * (t)0.3989422804014327 * fg_exp(b * b * (t)-0.5)))
+BINARY(gelu_tanh_vjp, 0, a * fg_gelu_tanh_slope(b))
 BINARY(silu_vjp, 0, a * (fg_sigmoid(b) * (1 + b * (1 - fg_sigmoid(b)))))
-BINARY(elu_vjp, 3, b > 0 ? a * q : a * p * q * r * fg_exp(b * r))
-BINARY(clamp_vjp, 2, (b < p) | (b > q) ? 0 : a)
-BINARY(hardtanh_vjp, 2, (b <= p) | (b >= q) ? 0 : a)
-TERNARY(maximum_vjp, 0, b > c ? a : b == c ? a / 2 : 0)
+BINARY(elu_vjp, 3, b > 0 ? a * q : a * (p * q * r) * fg_exp(b * r))
 
 /* tests and choices */
 TEST(eq, 2, a == b)

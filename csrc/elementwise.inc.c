@@ -12,12 +12,29 @@
 #define TERNARY(name, params, expr) FLOATS(name, 3, float, double, LOAD_3, params, expr)
 #define TEST(name, arity, expr) FLOATS(name, arity, uint8_t, uint8_t, LOAD_##arity, 0, expr)
 #define SELECT(name, expr) FLOATS(name, 3, float, double, LOAD_WHERE, 0, expr)
+#define POWER(name, arity, ...)                    \
+    POWER_OF(name##_f32, float, arity, __VA_ARGS__) \
+    POWER_OF(name##_f64, double, arity, __VA_ARGS__)
+#define POWER_OF(name, T, arity, general, two, three, half)                                        \
+    LOOP(name, T, T, T, LOAD_##arity, P_0, general)                                                \
+    LOOP(name##_two, T, T, T, LOAD_##arity, P_0, two)                                              \
+    LOOP(name##_three, T, T, T, LOAD_##arity, P_0, three)                                          \
+    LOOP(name##_half, T, T, T, LOAD_##arity, P_0, half)                                            \
+    static int FG_SET(name)(fg_call * call) {                                                      \
+        const fg_view *exponent = &call->v[arity];                                                 \
+        T e = exponent->lay->size == 1 ? *(const T *)exponent->data : 0;                           \
+        return fg_broadcast(call, e == 2              ? FG_SET(name##_two_loop)                    \
+                                  : e == 3            ? FG_SET(name##_three_loop)                  \
+                                  : e == (T)0.5       ? FG_SET(name##_half_loop)                   \
+                                                      : FG_SET(name##_loop));                      \
+    }
 #include "elementwise.h"
 #undef UNARY
 #undef BINARY
 #undef TERNARY
 #undef TEST
 #undef SELECT
+#undef POWER
 
 #define ROW(name, ...) {#name, {FG_SET(name##_f32), FG_SET(name##_f64)}},
 #define UNARY ROW
@@ -25,6 +42,7 @@
 #define TERNARY ROW
 #define TEST ROW
 #define SELECT ROW
+#define POWER ROW
 static const fg_entry FG_SET(elementwise_entries)[] = {
 #include "elementwise.h"
     {NULL},
@@ -35,3 +53,4 @@ static const fg_entry FG_SET(elementwise_entries)[] = {
 #undef TERNARY
 #undef TEST
 #undef SELECT
+#undef POWER

@@ -24,11 +24,13 @@
 #define LOAD_1(T) const T a = ((const T *)pa)[i]
 #define LOAD_2(T)                   \
     const T a = ((const T *)pa)[i]; \
-    const T b = ((const T *)pb)[i]
+    const T b = ((const T *)pb)[i]; \
+    (void)b
 #define LOAD_3(T)                   \
     const T a = ((const T *)pa)[i]; \
     const T b = ((const T *)pb)[i]; \
-    const T c = ((const T *)pc)[i]
+    const T c = ((const T *)pc)[i]; \
+    (void)b, (void)c
 #define LOAD_WHERE(T)                           \
     const uint8_t a = ((const uint8_t *)pa)[i]; \
     const T b = ((const T *)pb)[i];             \

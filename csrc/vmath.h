@@ -54,6 +54,18 @@ FG_DIVISION(double, f64)
 FG_TANH_SOFTPLUS(float, f32)
 FG_TANH_SOFTPLUS(double, f64)
 
+/* gelu's tanh form: x s(u) with the sigmoid s and u = 2 sqrt(2/pi) (x + 0.044715 x^3), and its derivative. */
+#define FG_GELU_TANH(T, s)                                                                             \
+    static inline T fg_gelu_gate_##s(T x) {                                                            \
+        return fg_sigmoid_##s((T)1.5957691216057308 * x * (1 + (T)0.044715 * x * x));                  \
+    }                                                                                                  \
+    static inline T fg_gelu_tanh_slope_##s(T x) {                                                      \
+        T gate = fg_gelu_gate_##s(x), slope = (T)1.5957691216057308 * (1 + (T)0.134145 * x * x);       \
+        return gate + x * gate * (1 - gate) * slope;                                                   \
+    }
+FG_GELU_TANH(float, f32)
+FG_GELU_TANH(double, f64)
+
 #define FG_TYPED(name, x) _Generic((x), float: fg_##name##_f32, double: fg_##name##_f64)
 #define fg_fabs(x) FG_TYPED(fabs, x)(x)
 #define fg_sqrt(x) FG_TYPED(sqrt, x)(x)
@@ -81,6 +93,8 @@ FG_TANH_SOFTPLUS(double, f64)
 #define fg_erfc(x) FG_TYPED(erfc, x)(x)
 #define fg_sigmoid(x) FG_TYPED(sigmoid, x)(x)
 #define fg_normal_cdf(x) FG_TYPED(normal_cdf, x)(x)
+#define fg_gelu_gate(x) FG_TYPED(gelu_gate, x)(x)
+#define fg_gelu_tanh_slope(x) FG_TYPED(gelu_tanh_slope, x)(x)
 #define fg_tanh_softplus(x) FG_TYPED(tanh_softplus, x)(x)
 #define fg_pow(x, y) FG_TYPED(pow, x)(x, y)
 #define fg_atan2(x, y) FG_TYPED(atan2, x)(x, y)
