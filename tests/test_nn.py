@@ -338,7 +338,7 @@ def test_gradients_pass_normalisation(norm, training):
 def test_functional_finds_ops_and_says_what_it_lacks():
     assert F.tanh is F.tanh
     assert F.relu(fastgrad.tensor([-1.0, 2.0])).tolist() == [0.0, 2.0]
-    with pytest.raises(AttributeError, match="no attribute 'rellu'"):
+    with pytest.raises(AttributeError, match="rellu"):
         F.rellu  # noqa: B018
 
 

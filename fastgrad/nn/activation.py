@@ -1,7 +1,7 @@
 """Activations as layers: each calls its function. Imports Module and functional."""
 
 from fastgrad import _core
-from fastgrad._core import Parameter
+from fastgrad._core import Parameter, relu
 from fastgrad.nn import functional as F
 from fastgrad.nn import init
 from fastgrad.nn.module import Module
@@ -22,7 +22,7 @@ class ReLU(_InPlace):
     """max(0, x); the derivative at 0 is 0."""
 
     def forward(self, input):
-        return F.relu(input, self.inplace)
+        return input.relu_() if self.inplace else relu(input)
 
 
 class ReLU6(_InPlace):

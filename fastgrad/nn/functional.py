@@ -1,7 +1,7 @@
 """The functions behind the layers. Imports the core.
 
-Every function of the core is also found here, under its name; what stands below is only what is not one op: functions
-with an `inplace` argument, and compositions of ops, the losses above all.
+Every public function of the table of ops is also found here, under its name; what stands below is only what is not one
+op: functions with an `inplace` argument, and compositions of ops, the losses above all.
 """
 
 import warnings
@@ -10,12 +10,8 @@ from fastgrad import _core
 from fastgrad._core import ShapeError
 
 
-def __getattr__(name):
-    # Found once, then an ordinary global of this module: F.linear costs what any attribute of a module costs.
-    if name.startswith("_") or not callable(function := getattr(_core, name, None)):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
-    globals()[name] = function
-    return function
+# Not by a __getattr__ of the module, with which the interpreter would not cache where it found F.linear.
+globals().update(_core.functions)
 
 
 # ---- activations -----------------------------------------------------------------------------------------------------
