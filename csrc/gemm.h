@@ -23,7 +23,7 @@ typedef T FN(vec); /* no vector types: the same code on scalars */
 
 /* c (+)= a b for `rows` rows of a and `vecs` vectors of columns, of which c has only `cols`; b must be readable over
  * the whole width. Inlined with constant rows and vecs, so that `sum` lives in registers. */
-static FG_INLINE void FN(tile)(const int rows, const int vecs, int64_t k, const T *a, int64_t rsa, int64_t csa,
+static ALWAYS_INLINE void FN(tile)(const int rows, const int vecs, int64_t k, const T *a, int64_t rsa, int64_t csa,
                                const T *b, int64_t ldb, T *c, int64_t ldc, int cols, int add) {
     FN(vec) sum[8][2];
     for (int r = 0; r < rows; r++)
@@ -78,7 +78,7 @@ TILES(FN(tiles_narrow), 1)
 
 #if FG_SHUFFLE
 /* The 4 x 4 block at `from`, transposed: two rounds of interleaving rows r and r + 2. */
-static FG_INLINE void FN(transpose)(const T *from, int64_t ldf, T *to, int64_t ldt) {
+static ALWAYS_INLINE void FN(transpose)(const T *from, int64_t ldf, T *to, int64_t ldt) {
     typedef T quad __attribute__((vector_size(4 * sizeof(T)), aligned(sizeof(T)), may_alias));
     quad r0 = *(const quad *)from, r1 = *(const quad *)(from + ldf);
     quad r2 = *(const quad *)(from + 2 * ldf), r3 = *(const quad *)(from + 3 * ldf);

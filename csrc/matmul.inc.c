@@ -8,9 +8,9 @@
 #endif
 
 #if defined(__GNUC__)
-#define FG_INLINE inline __attribute__((always_inline))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 #else
-#define FG_INLINE inline
+#define ALWAYS_INLINE inline
 #endif
 
 /* A view without its last `drop` axes. */

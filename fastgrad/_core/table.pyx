@@ -4,6 +4,7 @@ A record says how an op computes (kernel, shape, dtype), how it is differentiate
 it (doc, sample). Everything else follows from these; a second list of ops anywhere is a bug. See docs/design.md.
 """
 
+from cython cimport final
 from cpython.object cimport PyObject
 from cpython.mem cimport PyMem_Malloc
 from cpython.ref cimport Py_INCREF
@@ -40,7 +41,8 @@ def op(name, *, shape, dtype, vjp=REQUIRED, jvp=None, kernel=None, outputs=1, au
 
     name      the op's name, PyTorch's where it has one.
     shape     kind of the shape rule: SAME, BROADCAST, REDUCE, MATMUL, GIVEN (attrs.shape), VIEW, or a function
-              ``rule(a, *shapes)`` returning the output's shape, or a tuple of shapes (None: left out) for several outputs.
+              ``rule(a, *shapes)`` returning the output's shape, or a tuple of shapes (None: left out) for several outputs;
+              or the same in C, a ShapeRule.
     dtype     letters for inputs -> outputs. T: common promoted dtype; F: as T but real; i b f d: int64, bool, float32,
               float64; ".": taken as it is; L (output): T, but int64 for integers and bool; a (output): attrs.i[3].
               A "*" after the last input letter: any number of them.
@@ -62,7 +64,7 @@ def op(name, *, shape, dtype, vjp=REQUIRED, jvp=None, kernel=None, outputs=1, au
     o.shape = shape if isinstance(shape, str) else "FUNCTION"
     o.is_view = shape == "VIEW"
     o.infer = infer_of(o, shape)
-    o.infer_py = None if isinstance(shape, str) else shape
+    o.infer_py = shape if callable(shape) else None
     read_dtype(o, dtype, outputs, aux)
     o.dense = dense
     o.keeps_history = keeps_history
@@ -215,7 +217,20 @@ cdef int read_jvp(Op o, jvp) except -1:
 
 # ---- kinds of shape rules ------------------------------------------------------------------------------------------
 
+@final
+cdef class ShapeRule:
+    """A shape rule in C, for ops whose Python rule would cost as much as their kernel."""
+
+
+cdef ShapeRule shape_rule(infer_fn call):
+    cdef ShapeRule r = ShapeRule.__new__(ShapeRule)
+    r.call = call
+    return r
+
+
 cdef infer_fn infer_of(Op o, shape) except NULL:
+    if type(shape) is ShapeRule:
+        return (<ShapeRule>shape).call
     if callable(shape):
         return infer_function
     if shape == "SAME":
@@ -233,7 +248,7 @@ cdef infer_fn infer_of(Op o, shape) except NULL:
     raise ValueError(f"op {o.name}: unknown kind of shape rule {shape!r}")
 
 
-cdef inline int give(PyObject** lays, int k, Layout lay) except -1:
+cdef int give(PyObject** lays, int k, Layout lay) except -1:
     Py_INCREF(lay)
     lays[k] = <PyObject*>lay
     return 0
