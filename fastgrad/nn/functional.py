@@ -9,7 +9,6 @@ import warnings
 from fastgrad import _core
 from fastgrad._core import ShapeError
 
-
 # Not by a __getattr__ of the module, with which the interpreter would not cache where it found F.linear.
 globals().update(_core.functions)
 
