@@ -473,7 +473,6 @@ cdef int release(Node n) except -1:
     """What a run without retain_graph takes from a node it has visited."""
     n.state |= N_FREED
     free_block(n)
-    n.nedges = 0
     n.attrs = None
     if n.extra is not None:
         n.extra.hooks = None

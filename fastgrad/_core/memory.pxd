@@ -59,8 +59,13 @@ cdef bint same_shape(Layout a, Layout b) noexcept
 cdef Layout scalar_layout
 
 
+cdef struct memory_t:       # the first fields of a Storage, in their order
+    void* data
+    uint32_t version
+    int32_t size_class
+
 cdef class Storage:
-    cdef void* data                     # = small, a block of the cache, or memory of `owner`
+    cdef void* data                     # = small, a block of the cache, or memory of `owner`. From here: memory_t
     cdef uint32_t version               # bumped by every write
     cdef int32_t size_class             # 0: inline or foreign
     cdef int64_t nbytes

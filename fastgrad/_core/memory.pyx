@@ -300,19 +300,38 @@ cdef extern from *:
 cdef class Storage:
     """Memory of one or more tensors, with a version that every write bumps."""
 
-    def __dealloc__(self):
-        cdef int c = self.size_class
-        if c == 0:
-            return
-        global _cached, _in_use
-        cdef int64_t nbytes = class_bytes(c)
-        _in_use -= nbytes
-        if _cache[c].count < PER_CLASS and _cached + nbytes <= _cap:
-            _cache[c].blocks[_cache[c].count] = self.data
-            _cache[c].count += 1
-            _cached += nbytes
-        else:
-            fg_aligned_free(self.data)
+
+cdef void finalize_storage(void* fields) noexcept:
+    cdef memory_t* m = <memory_t*>fields
+    if m.size_class:
+        give_back(m.data, m.size_class)
+
+
+cdef void give_back(void* data, int c) noexcept:
+    global _cached, _in_use
+    cdef int64_t nbytes = class_bytes(c)
+    _in_use -= nbytes
+    if _cache[c].count < PER_CLASS and _cached + nbytes <= _cap:
+        _cache[c].blocks[_cache[c].count] = data
+        _cache[c].count += 1
+        _cached += nbytes
+    else:
+        fg_aligned_free(data)
+
+
+cdef extern from "finalize.h":
+    ctypedef struct PyTypeObject
+    void give_finalizer "fg_give_finalizer"(PyTypeObject* type, Py_ssize_t at, void (*finalize)(void*) noexcept)
+
+
+cdef _prepare_types():
+    cdef Storage s = Storage.__new__(Storage)
+    if <char*>&s.size_class - <char*>&s.data != <char*>&(<memory_t*>NULL).size_class - <char*>NULL:
+        raise SystemError("memory_t does not mirror the fields of Storage")
+    give_finalizer(<PyTypeObject*>Storage, <char*>&s.data - <char*><void*>s, finalize_storage)
+
+
+_prepare_types()
 
 
 cdef Storage new_storage(int64_t nbytes):

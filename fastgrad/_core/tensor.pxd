@@ -129,6 +129,15 @@ cdef class NodeExtra:
     cdef tuple lays     # layouts of all outputs with a history, where there are several
     cdef tuple shapes   # of all inputs, where a rule names `shapes`
 
+cdef struct block_t:        # the fields of a Node that its finalizer frees, in their order
+    PyObject* g
+    edge_t* edges
+    save_t* saves
+    uint32_t run
+    uint16_t nedges
+    uint8_t nsaves
+    uint8_t block_class
+
 cdef class Node:
     # One use of an op. It holds op, earlier nodes, attributes and saves, never a Tensor (but for the gradient under way),
     # so arrows point only backwards in time. A GC type untracked at birth; tracked when it first gets an extra.
@@ -136,12 +145,13 @@ cdef class Node:
     cdef Layout lay                     # of output 0
     cdef Attrs attrs
     cdef NodeExtra extra
-    cdef PyObject* g                    # owned: the gradient of output 0 during a run
+    cdef PyObject* g                    # owned: the gradient of output 0 during a run. From here to block_class: block_t
     cdef edge_t* edges                  # one block: `nedges` edges, then `nsaves` saves; NULL once freed
     cdef save_t* saves
     cdef uint32_t run                   # id of the backward run that has visited it
     cdef uint16_t nedges
     cdef uint8_t nsaves
+    cdef uint8_t block_class            # how large the block is
     cdef uint8_t dtype
     cdef uint8_t state                  # bits of N_*
 
@@ -184,7 +194,7 @@ cdef class Tensor:
     cdef uint8_t dtype
     cdef uint8_t flags
     cdef object __weakref__
-    cdef dict __dict__
+    cdef PyObject* attributes   # the instance's __dict__, made when first needed (csrc/lazydict.h)
 
 cdef Tensor new_tensor(Layout lay, int dtype)
 cdef Tensor alias(Tensor x)                     # same memory, no history, no view record

@@ -27,12 +27,26 @@ cdef extern from "Python.h":
     void raw_incref "Py_INCREF"(PyObject*)
     void raw_decref "Py_DECREF"(PyObject*)
     void raw_xdecref "Py_XDECREF"(PyObject*)
-    object PyNumber_Index(object)
+    ctypedef struct PyTypeObject:
+        PyObject* tp_dict
+    void PyType_Modified(PyTypeObject*)
 
 cdef extern from "state.h":
     fg_thread* fg_here() noexcept
     void fg_defer(PyObject* node) noexcept
     void fg_drain() noexcept
+
+cdef extern from "lazydict.h":
+    void give_lazy_dict "fg_give_lazy_dict"(PyTypeObject* type, Py_ssize_t at)
+
+cdef extern from "finalize.h":
+    void give_finalizer "fg_give_finalizer"(PyTypeObject* type, Py_ssize_t at, void (*finalize)(void*) noexcept)
+
+cdef extern from "block.h":
+    int block_class "fg_block_class"(size_t nbytes) noexcept
+    void* take_block "fg_take_block"(int size_class) noexcept
+    void give_block "fg_give_block"(void* block, int size_class) noexcept
+    int lowest_bit "fg_lowest_bit"(uint64_t m) noexcept
 
 cdef extern from "fg.h":
     const char* fg_choose_set(const char* name)
@@ -129,11 +143,6 @@ cdef class Node:
     def __init__(self):
         raise TypeError("nodes are made by recording operations")
 
-    def __dealloc__(self):
-        free_block(self)
-        if self.g != NULL:
-            raw_decref(self.g)
-
     def name(self):
         """The op's name as PyTorch writes it: ``MulBackward0``."""
         if self.state & N_LEAF:
@@ -166,21 +175,35 @@ cdef class Leaf(Node):
         return self.grad
 
 
+cdef void finalize_node(void* fields) noexcept:
+    cdef block_t* b = <block_t*>fields
+    cdef PyObject* g = b.g
+    if g != NULL:
+        b.g = NULL
+        raw_decref(g)
+    if b.edges != NULL:
+        free_fields(b)
+
+
 cdef void free_block(Node n) noexcept:
+    if n.edges != NULL:
+        free_fields(<block_t*>&n.g)
+
+
+cdef void free_fields(block_t* b) noexcept:
     # Parents go to the worklist whatever their reference counts: freeing a chain of a million nodes must not recurse.
     cdef int i
-    cdef edge_t* edges = n.edges
-    if edges == NULL:
-        return
-    n.edges = NULL
-    for i in range(n.nsaves):
-        raw_xdecref(n.saves[i].storage)
-        raw_decref(n.saves[i].layout)
-    n.nsaves = 0
-    for i in range(n.nedges):
+    cdef edge_t* edges = b.edges
+    b.edges = NULL
+    for i in range(b.nsaves):
+        raw_xdecref(b.saves[i].storage)
+        raw_decref(b.saves[i].layout)
+    for i in range(b.nedges):
         if edges[i].node != NULL:
             fg_defer(edges[i].node)
-    PyObject_Free(edges)
+    b.nsaves = 0
+    b.nedges = 0
+    give_block(edges, b.block_class)
     fg_drain()
 
 
@@ -195,73 +218,80 @@ cdef NodeExtra extra_of(Node n):
 cdef object record(Op op, PyObject** xs, int n, Attrs a, PyObject** ys, int nys):
     """Gives outputs ys[0..nys) the history op(xs). At least one input requires grad. Returns the Node."""
     cdef Node node = Node.__new__(Node)
-    cdef Tensor t, y
-    cdef uint64_t mask = 0
-    cdef int i, k, nsaves, bit
+    cdef Tensor t = <Tensor>ys[0]
+    cdef uint64_t mask = 0, rest
+    cdef int i, saves = 0
     cdef save_t* s
+    cdef edge_t* edge
+    node.lay = t.layout
+    node.dtype = t.dtype
+    node.op = op
+    node.attrs = a
     for i in range(n):
         if xs[i] != NULL and (<Tensor>xs[i]).flags & REQUIRES_GRAD:
             mask |= op.rules[i if i < op.nrules else op.nrules - 1].mask    # 0 for an input without a derivative
-    nsaves = 0
-    if mask:
-        for i in range(n if n < MAX_X else MAX_X):
-            if mask >> i & 1 and xs[i] != NULL:
-                nsaves += 1
-            if mask >> (BIT_S + i) & 1 and xs[i] != NULL and not (<Tensor>xs[i]).flags & REQUIRES_GRAD:
-                nsaves += 1
-        for k in range(nys):
-            if mask >> (BIT_Y + k) & 1:
-                nsaves += 1
-    node.edges = <edge_t*>PyObject_Malloc(n * sizeof(edge_t) + nsaves * sizeof(save_t))
+    rest = mask
+    while rest:
+        rest &= rest - 1
+        saves += 1              # at most; an input left out is not saved
+    node.block_class = block_class(n * sizeof(edge_t) + saves * sizeof(save_t))
+    node.edges = <edge_t*>take_block(node.block_class)
     if node.edges == NULL:
         raise MemoryError(f"{op.name}: no memory for the tape")
-    node.saves = <save_t*>(node.edges + n)
-    node.op = op
-    node.attrs = a
     node.nedges = n
+    s = node.saves = <save_t*>(node.edges + n)
     for i in range(n):
-        node.edges[i].node = NULL
-        node.edges[i].at = 0
-        if xs[i] != NULL:
-            t = <Tensor>xs[i]
-            if t.flags & REQUIRES_GRAD and has_rule(op, i):
-                node.edges[i].node = <PyObject*>t.node
-                raw_incref(node.edges[i].node)
-                node.edges[i].at = t.at
-    y = <Tensor>ys[0]
-    node.lay = y.layout
-    node.dtype = y.dtype
-    if mask:
-        s = node.saves
-        for i in range(n if n < MAX_X else MAX_X):
-            if xs[i] == NULL:
-                continue
-            if mask >> i & 1:
+        edge = &node.edges[i]
+        edge.node = NULL
+        if xs[i] != NULL and (<Tensor>xs[i]).flags & REQUIRES_GRAD and has_rule(op, i):
+            edge.node = <PyObject*>(<Tensor>xs[i]).node
+            edge.at = (<Tensor>xs[i]).at
+            raw_incref(edge.node)
+    while mask:
+        i = lowest_bit(mask)
+        mask &= mask - 1
+        if i < BIT_Y:
+            if i < n and xs[i] != NULL:
                 fill_save(s, <Tensor>xs[i], i)
                 s += 1
-            if mask >> (BIT_S + i) & 1 and not (<Tensor>xs[i]).flags & REQUIRES_GRAD:
-                s.storage = NULL
-                s.layout = <PyObject*>(<Tensor>xs[i]).layout
-                raw_incref(s.layout)
-                s.bit = BIT_S + i
+        elif i < BIT_S:
+            if ys[i - BIT_Y] != NULL:
+                fill_save(s, <Tensor>ys[i - BIT_Y], i)
                 s += 1
-        for k in range(nys):
-            if mask >> (BIT_Y + k) & 1:
-                fill_save(s, <Tensor>ys[k], BIT_Y + k)
-                s += 1
-        node.nsaves = nsaves
+        elif i - BIT_S < n and xs[i - BIT_S] != NULL and node.edges[i - BIT_S].node == NULL:
+            s.storage = NULL                                # with an edge the layout is the parent's
+            s.layout = <PyObject*>(<Tensor>xs[i - BIT_S]).layout
+            raw_incref(s.layout)
+            s.bit = i
+            s += 1
+    node.nsaves = <uint8_t>(s - node.saves)
+    if op.joint or nys - op.aux > 1:
+        record_more(node, xs, n, ys, nys)
+    else:
+        t.node = node
+        t.at = 0
+        t.flags |= REQUIRES_GRAD
+    return node
+
+
+cdef int record_more(Node node, PyObject** xs, int n, PyObject** ys, int nys) except -1:
+    cdef Op op = node.op
+    cdef Tensor y
+    cdef int i, k
     nys -= op.aux
     if nys > 1:
-        extra_of(node).lays = tuple([(<Tensor>ys[k]).layout for k in range(nys)])
-    if op.joint and op.rules[0].nargs > 0 and names_shapes(&op.rules[0]):
+        extra_of(node).lays = tuple([None if ys[k] == NULL else (<Tensor>ys[k]).layout for k in range(nys)])
+    if op.joint and names_shapes(&op.rules[0]):
         extra_of(node).shapes = tuple([None if xs[i] == NULL else shape_of((<Tensor>xs[i]).layout) for i in range(n)])
     for k in range(nys):
+        if ys[k] == NULL:
+            continue
         y = <Tensor>ys[k]
         if fg_is_real(y.dtype):
             y.node = node
             y.at = k
             y.flags |= REQUIRES_GRAD
-    return node
+    return 0
 
 
 cdef bint has_rule(Op op, int i) noexcept:
@@ -564,6 +594,18 @@ cdef class Tensor:
     @property
     def _base(self):
         return None if self.view is None else self.view.base
+
+
+cdef _prepare_types():
+    cdef Tensor t = Tensor.__new__(Tensor)
+    cdef Node n = Node.__new__(Node)
+    give_lazy_dict(<PyTypeObject*>Tensor, <char*>&t.attributes - <char*><void*>t)
+    if <char*>&n.block_class - <char*>&n.g != <char*>&(<block_t*>NULL).block_class - <char*>NULL:
+        raise SystemError("block_t does not mirror the fields of Node")
+    give_finalizer(<PyTypeObject*>Node, <char*>&n.g - <char*><void*>n, finalize_node)
+
+
+_prepare_types()
 
 
 cdef Tensor new_tensor(Layout lay, int dtype):
@@ -1206,10 +1248,37 @@ def install(str name, value):
     (<dict>(<PyTypeObject*>Tensor).tp_dict)[name] = value
     PyType_Modified(<PyTypeObject*>Tensor)
 
-cdef extern from "Python.h":
-    ctypedef struct PyTypeObject:
-        PyObject* tp_dict
-    void PyType_Modified(PyTypeObject*)
+
+# ---- BLAS ----------------------------------------------------------------------------------------------------------
+
+cdef extern from "blas.h":
+    int fg_blas_open(const char* path, const char* prefix, const char* suffix)
+    void fg_blas_close()
+    int fg_blas_loaded()
+    const char* fg_blas_core()
+    int fg_blas_threads()
+    int fg_blas_set_threads(int n)
+
+
+def open_blas(bytes path, bytes prefix, bytes suffix):
+    """Makes a library the provider of matrix products (path None: one that is loaded already). Returns 0, or why not: 1 no
+    such library, 2 no cblas_?gemm under these names, 3 a wrong product."""
+    return fg_blas_open(NULL if path is None else <const char*>path, prefix, suffix)
+
+
+def close_blas():
+    """From now on all matrix products are fastgrad's own."""
+    fg_blas_close()
+
+
+def blas_state():
+    """(whether a library is in use, the processor kernel it has chosen or "", its threads or 0)."""
+    return bool(fg_blas_loaded()), fg_blas_core().decode(), fg_blas_threads()
+
+
+def set_blas_threads(int n):
+    """Sets the threads of the library for the whole process; False where it cannot."""
+    return bool(fg_blas_set_threads(n))
 
 
 # ---- instruction sets ----------------------------------------------------------------------------------------------

@@ -1,0 +1,44 @@
+/* Memory for a node's edges and saves. Included by exactly one extension. */
+#ifndef FG_BLOCK_H
+#define FG_BLOCK_H
+
+#include <stdint.h>
+#include <Python.h>
+
+/* Blocks of edges and saves, in steps of 32 bytes, kept for reuse: an allocation per node is what recording costs most. */
+enum { FG_BLOCK = 32, FG_BLOCK_CLASSES = 8, FG_BLOCKS_KEPT = 4096 };
+static struct { void *first; int64_t count; } fg_blocks[FG_BLOCK_CLASSES]; /* guarded by the GIL */
+
+static inline int fg_block_class(size_t bytes) { return (int)((bytes + FG_BLOCK - 1) / FG_BLOCK); }
+
+static inline void *fg_take_block(int class) {
+    if (class < FG_BLOCK_CLASSES && fg_blocks[class].first) {
+        void *block = fg_blocks[class].first;
+        fg_blocks[class].first = *(void **)block;
+        fg_blocks[class].count--;
+        return block;
+    }
+    return PyMem_Malloc((size_t)(class ? class : 1) * FG_BLOCK);
+}
+
+static inline void fg_give_block(void *block, int class) {
+    if (class < FG_BLOCK_CLASSES && class > 0 && fg_blocks[class].count < FG_BLOCKS_KEPT) {
+        *(void **)block = fg_blocks[class].first;
+        fg_blocks[class].first = block;
+        fg_blocks[class].count++;
+    } else
+        PyMem_Free(block);
+}
+
+#if defined(_MSC_VER)
+#include <intrin.h>
+static inline int fg_lowest_bit(uint64_t m) {
+    unsigned long k;
+    _BitScanForward64(&k, m);
+    return (int)k;
+}
+#else
+static inline int fg_lowest_bit(uint64_t m) { return __builtin_ctzll(m); }
+#endif
+
+#endif
