@@ -40,7 +40,8 @@ def op(name, *, shape, dtype, vjp=REQUIRED, jvp=None, kernel=None, outputs=1, au
     """Adds a record to the table and returns it.
 
     name      the op's name, PyTorch's where it has one.
-    shape     kind of the shape rule: SAME, BROADCAST, REDUCE, MATMUL, GIVEN (attrs.shape), VIEW, or a function
+    shape     kind of the shape rule: SAME, BROADCAST, REDUCE, MATMUL, GIVEN (attrs.shape), VIEW, MUTATE (writes the
+              tensors it is given), or a function
               ``rule(a, *shapes)`` returning the output's shape, or a tuple of shapes (None: left out) for several outputs;
               or the same in C, a ShapeRule.
     dtype     letters for inputs -> outputs. T: common promoted dtype; F: as T but real; i b f d: int64, bool, float32,
@@ -243,8 +244,8 @@ cdef infer_fn infer_of(Op o, shape) except NULL:
         return infer_matmul
     if shape == "GIVEN":
         return infer_given
-    if shape == "VIEW":
-        return infer_view
+    if shape in ("VIEW", "MUTATE"):
+        return infer_elsewhere
     raise ValueError(f"op {o.name}: unknown kind of shape rule {shape!r}")
 
 
@@ -350,8 +351,8 @@ cdef int infer_given(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) exce
     return 0
 
 
-cdef int infer_view(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
-    raise RuntimeError(f"{op.name} is a view: it is made by apply_view")
+cdef int infer_elsewhere(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
+    raise RuntimeError(f"{op.name} makes no output: it runs through apply_view or apply_mutating")
 
 
 cdef int infer_function(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:

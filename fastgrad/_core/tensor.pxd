@@ -215,6 +215,7 @@ cdef object apply_list(Op op, list xs, Attrs a)                     # None = an 
 cdef Tensor apply_view(Op op, Tensor x, Layout lay, int64_t offset, Attrs a)
 cdef list apply_views(Op op, Tensor x, list lays, list offsets, Attrs a)
 cdef int run_kernel(Op op, int common, PyObject** ys, int nys, PyObject** xs, int n, Attrs a) except -1
+cdef int apply_mutating(Op op, int dtype, PyObject** ys, int nys, PyObject** xs, int n, Attrs a) except -1   # writes ys
 cdef int wanted_dtype(Op op, int i, int common) noexcept               # that input i is cast to; -1: as it is
 cdef Tensor cast(Tensor x, int dtype)
 cdef bint has_rule(Op op, int i) noexcept

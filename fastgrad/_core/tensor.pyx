@@ -1243,6 +1243,17 @@ cdef int run_into(Op op, Tensor out, PyObject** xs, int n, Attrs a) except -1:
     return run_kernel(op, out.dtype if n == 0 or op.in_kind[0] > D_REAL else (<Tensor>xs[0]).dtype, &py, 1, xs, n, a)
 
 
+cdef int apply_mutating(Op op, int dtype, PyObject** ys, int nys, PyObject** xs, int n, Attrs a) except -1:
+    """The part of apply() for ops that write given tensors, all dense; their versions are bumped, nothing is recorded."""
+    cdef int k
+    if op.kernels[dtype] == NULL:
+        raise_dtype(op, dtype)
+    run_kernel(op, dtype, ys, nys, xs, n, a)
+    for k in range(nys):
+        (<Tensor>ys[k]).storage.version += 1
+    return 0
+
+
 def install(str name, value):
     """Gives Tensor an attribute: a method or a property of a module above this one."""
     (<dict>(<PyTypeObject*>Tensor).tp_dict)[name] = value

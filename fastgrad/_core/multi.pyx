@@ -1,0 +1,172 @@
+"""Operations over many tensors in one native call: optimiser steps, and what is done to all gradients at once.
+
+Their records write tensors they are given instead of making outputs; they are not differentiable and run outside the tape.
+"""
+
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t
+
+from .tensor cimport *
+
+from ._errors import DTypeError, MissingState, ShapeError
+from .table import NONE, op
+
+cdef Op COPY = declare("copy")
+
+cdef dict steps = {}
+for _name, _doc in (
+    ("sgd_", "p -= lr * (g + weight_decay * p)"),
+    ("sgd_momentum_", "b = momentum * b + (1 - dampening) * g; p -= lr * b, or lr * (g + momentum * b) with Nesterov momentum"),
+    ("sgd_momentum_first_", "the first step of sgd_momentum_, where the buffer becomes the gradient"),
+    ("adam_", "Adam (Kingma and Ba, 2015) and AdamW (Loshchilov and Hutter, 2019)"),
+    ("adam_amsgrad_", "Adam with the largest second moment so far (Reddi et al., 2018)"),
+):
+    steps[_name] = op(_name, shape="MUTATE", dtype="T*->T", vjp=NONE, family="multi", doc=f"One step for all parameters: {_doc}.")
+cdef Op NORM = op("grad_norm", shape="GIVEN", dtype="T*->T", vjp=NONE, dense=True, family="multi",
+                  doc="The p-norm of all elements of all inputs together.")
+cdef Op SCALE = op("scale_", shape="MUTATE", dtype="T*->T", vjp=NONE, family="multi", doc="All tensors multiplied by one number.")
+cdef Op CLIP = op("clip_value_", shape="MUTATE", dtype="T*->T", vjp=NONE, family="multi",
+                  doc="All elements of all tensors clamped to [-f, f].")
+
+
+cdef inline Tensor gradient_of(Tensor p):
+    if p.node is not None and p.node.state & N_LEAF:
+        return (<Leaf>p.node).grad
+    return p.retained
+
+
+cdef list with_gradient(object params, str who):
+    """The positions of the parameters that have a gradient."""
+    cdef list found = []
+    cdef int64_t k = 0
+    for p in params:
+        if type(p) is not Tensor:
+            raise TypeError(f"{who}: expected Tensors, got {type(p).__name__}")
+        if gradient_of(<Tensor>p) is not None:
+            found.append(k)
+        k += 1
+    return found
+
+
+def multi_step(str name, Tensor hyper not None, list params not None, *states):
+    """Runs one step of an optimiser on every parameter that has a gradient; returns how many there were.
+
+    name: the step's record ("sgd_", "adam_", ...). hyper: float64 vector of its hyperparameters. states: lists parallel to
+    params, the step counts last. Parameters and states are written in place. Raises MissingState, before anything is written,
+    where a parameter with a gradient has None for a state.
+    """
+    cdef Op step = <Op>steps.get(name)
+    cdef list found = with_gradient(params, name)
+    cdef list written, read, copies
+    cdef Tensor p, g, s
+    if step is None:
+        raise ValueError(f"multi_step: unknown step {name!r}; there are {', '.join(steps)}")
+    for dtype in (FG_F32, FG_F64):
+        here = [k for k in found if (<Tensor>params[k]).dtype == dtype]
+        if not here:
+            continue
+        written, read, copies = [], [], []
+        for k in here:
+            p = params[k]
+            g = gradient_of(p)
+            if not same_shape(p.layout, g.layout):
+                raise ShapeError(f"{name}: parameter {k} has shape {tuple(p.shape)}, its gradient {tuple(g.shape)}")
+            if g.dtype != dtype:
+                raise DTypeError(f"{name}: parameter {k} is {dtype_of(dtype).name}, its gradient {dtype_of(g.dtype).name}")
+            written.append(target(p, copies))
+            read.append(compact(g))
+        for values in states:
+            for k in here:
+                if values[k] is None:
+                    raise MissingState(f"{name}: parameter {k} has a gradient but no state yet")
+                s = values[k]
+                written.append(target(s, copies))
+        read.append(hyper)
+        mutate(step, written, read, len(here), 0.0)
+        for original, copy in copies:
+            write_back(<Tensor>original, <Tensor>copy)
+    return len(found)
+
+
+cdef Tensor target(Tensor t, list copies):
+    """t as a kernel can write it: itself, or a dense copy that is written back afterwards."""
+    cdef Tensor c
+    if t.storage.readonly:
+        raise RuntimeError("a parameter or its optimiser state shares read-only memory; clone() it first")
+    if t.layout.c.flags & FG_DENSE:
+        return t
+    c = compact(t)
+    copies.append((t, c))
+    return c
+
+
+cdef int write_back(Tensor t, Tensor c) except -1:
+    cdef PyObject* px = <PyObject*>c
+    run_into(COPY, t, &px, 1, None)
+    t.storage.version += 1
+    return 0
+
+
+cdef int mutate(Op o, list written, list read, int64_t count, double f) except -1:
+    cdef int nys = len(written), n = len(read), k
+    cdef PyObject** ps = <PyObject**>PyMem_Malloc((nys + n) * sizeof(PyObject*))
+    cdef Attrs a = new_attrs()
+    if ps == NULL:
+        raise MemoryError()
+    a.c.i[0] = count
+    a.c.f[0] = f
+    try:
+        for k in range(nys):
+            ps[k] = <PyObject*>written[k]
+        for k in range(n):
+            ps[nys + k] = <PyObject*>read[k]
+        apply_mutating(o, (<Tensor>written[0]).dtype, ps, nys, ps + nys, n, a)
+    finally:
+        PyMem_Free(ps)
+    return 0
+
+
+def clear_grads(params):
+    """Sets the ``.grad`` of all tensors to None."""
+    for p in params:
+        if type(p) is not Tensor:
+            raise TypeError(f"clear_grads: expected Tensors, got {type(p).__name__}")
+        if (<Tensor>p).node is not None and (<Tensor>p).node.state & N_LEAF:
+            (<Leaf>(<Tensor>p).node).grad = None
+        else:
+            (<Tensor>p).retained = None
+
+
+def grad_norm(params, double norm_type=2.0):
+    """The p-norm of all gradients of the tensors together, a 0-d Tensor (0 where none has a gradient)."""
+    cdef Attrs a = new_attrs()
+    cdef list gs = [gradient_of(<Tensor>params[k]) for k in with_gradient(params, "grad_norm")]
+    if not gs:
+        return scalar(0, FG_F32)
+    a.c.f[0] = norm_type
+    return apply_list(NORM, [alias(<Tensor>g) for g in gs], a)
+
+
+cdef int over_gradients(Op o, object params, list read, double f) except -1:
+    cdef list gs = [gradient_of(<Tensor>params[k]) for k in with_gradient(params, o.name)]
+    cdef list copies, targets
+    for dtype in (FG_F32, FG_F64):
+        copies = []
+        targets = [target(<Tensor>g, copies) for g in gs if (<Tensor>g).dtype == dtype]
+        if not targets:
+            continue
+        mutate(o, targets, [cast(<Tensor>r, dtype) for r in read], len(targets), f)
+        for original, copy in copies:
+            write_back(<Tensor>original, <Tensor>copy)
+    return 0
+
+
+def scale_grads_(params, factor):
+    """Multiplies all gradients of the tensors by a number or a 0-d Tensor, in place."""
+    over_gradients(SCALE, params, [as_operand(factor, FG_F64, "scale_grads_")], 0.0)
+
+
+def clip_grads_(params, double bound):
+    """Clamps every element of all gradients of the tensors to [-bound, bound], in place."""
+    over_gradients(CLIP, params, [], bound)
