@@ -2,13 +2,11 @@
  * NaN before everything, as PyTorch has it. The includer defines what reduce_type.h asks
  * for (A = T), IS_NAN(x), and the kinds FN(greatest) and FN(least). */
 
-enum { FN(STRIPE) = 128 };
-
 /* `a` is better than the best so far. A NaN is better than any number, not than another NaN. */
-FG_INLINE int FN(above)(T a, T best) { return (a > best) | (IS_NAN(a) & !IS_NAN(best)); }
-FG_INLINE int FN(below)(T a, T best) { return (a < best) | (IS_NAN(a) & !IS_NAN(best)); }
+FG_ALWAYS_INLINE int FN(above)(T a, T best) { return (a > best) | (IS_NAN(a) & !IS_NAN(best)); }
+FG_ALWAYS_INLINE int FN(below)(T a, T best) { return (a < best) | (IS_NAN(a) & !IS_NAN(best)); }
 
-FG_INLINE int64_t FN(find)(const T *x, T value) {
+FG_ALWAYS_INLINE int64_t FN(find)(const T *x, T value) {
     int64_t k = 0;
     if (IS_NAN(value))
         while (!IS_NAN(x[k])) k++;
@@ -18,7 +16,7 @@ FG_INLINE int64_t FN(find)(const T *x, T value) {
 }
 
 /* `value` and `index` have one element for each output; either may be NULL. */
-FG_INLINE int FN(extreme)(const fg_view *v, uint32_t axes, T *value, int64_t *index, const FN(kind) *kind,
+FG_ALWAYS_INLINE int FN(extreme)(const fg_view *v, uint32_t axes, T *value, int64_t *index, const FN(kind) *kind,
                           int (*better)(T, T)) {
     const T *x = v->data;
     fg_blocks b = fg_around(v->lay, axes);
@@ -31,9 +29,9 @@ FG_INLINE int FN(extreme)(const fg_view *v, uint32_t axes, T *value, int64_t *in
         return FG_OK;
     }
     for (int64_t o = 0; o < b.outer; o++)
-        for (int64_t j = 0; j < b.inner; j += FN(STRIPE)) {
-            T best[FN(STRIPE)];
-            int64_t where[FN(STRIPE)], w = b.inner - j < FN(STRIPE) ? b.inner - j : FN(STRIPE);
+        for (int64_t j = 0; j < b.inner; j += FN(WIDTH)) {
+            T best[FN(WIDTH)];
+            int64_t where[FN(WIDTH)], w = b.inner - j < FN(WIDTH) ? b.inner - j : FN(WIDTH);
             const T *row = x + o * b.n * b.inner + j;
             for (int64_t i = 0; i < w; i++) best[i] = row[i], where[i] = 0;
             for (int64_t k = 1; k < b.n; k++) {

@@ -7,9 +7,9 @@
  * element, and c, the centre of its output (a mean, a maximum) or the parameter; an operation a and b; a finish s, the
  * total, c and p, the parameter. */
 #define MAP(name, expr) \
-    FG_INLINE A FN(name)(T x, A c) { return (void)c, expr; }
+    FG_ALWAYS_INLINE A FN(name)(T x, A c) { return (void)c, expr; }
 #define OP(name, expr)                                                   \
-    FG_INLINE A FN(name)(A a, A b) { return expr; }                      \
+    FG_ALWAYS_INLINE A FN(name)(A a, A b) { return expr; }                      \
     static void FN(name##_merge)(A * s, const A *t, int64_t w) {         \
         for (int64_t j = 0; j < w; j++) s[j] = FN(name)(s[j], t[j]);     \
     }
@@ -37,7 +37,7 @@
 
 #define T float
 #define A float
-#define FN(name) FG_SET(name##_f32)
+#define FN(name) FG_SET(reduce_##name##_f32)
 #include "reduce_type.h"
 #include "reduce_real.h"
 #include "extreme_type.h"
@@ -47,7 +47,7 @@
 
 #define T double
 #define A double
-#define FN(name) FG_SET(name##_f64)
+#define FN(name) FG_SET(reduce_##name##_f64)
 #include "reduce_type.h"
 #include "reduce_real.h"
 #include "extreme_type.h"
@@ -63,7 +63,7 @@
 
 #define T int64_t
 #define A int64_t
-#define FN(name) FG_SET(name##_i64)
+#define FN(name) FG_SET(reduce_##name##_i64)
 #include "reduce_type.h"
 #include "reduce_int.h"
 KIND(greatest, INT64_MIN, self, greater, keep)
@@ -81,7 +81,7 @@ REDUCTION(prod, multiply)
 
 #define T int32_t
 #define A int32_t
-#define FN(name) FG_SET(name##_i32)
+#define FN(name) FG_SET(reduce_##name##_i32)
 #include "reduce_type.h"
 #include "reduce_int.h"
 KIND(greatest, INT32_MIN, self, greater, keep)
@@ -95,7 +95,7 @@ REDUCTION(amin, least)
 
 #define T uint8_t
 #define A uint8_t
-#define FN(name) FG_SET(name##_u8)
+#define FN(name) FG_SET(reduce_##name##_u8)
 #include "reduce_type.h"
 #include "reduce_int.h"
 KIND(greatest, 0, self, greater, keep)
@@ -114,7 +114,7 @@ REDUCTION(all, both)
 /* Sums and products of narrow integers are int64. */
 #define T int32_t
 #define A int64_t
-#define FN(name) FG_SET(name##_i32_i64)
+#define FN(name) FG_SET(reduce_##name##_i32_i64)
 #include "reduce_type.h"
 #include "reduce_int.h"
 KIND(add, 0, self, plus, keep)
@@ -127,7 +127,7 @@ REDUCTION(prod, multiply)
 
 #define T uint8_t
 #define A int64_t
-#define FN(name) FG_SET(name##_u8_i64)
+#define FN(name) FG_SET(reduce_##name##_u8_i64)
 #include "reduce_type.h"
 #include "reduce_int.h"
 KIND(add, 0, self, plus, keep)
@@ -147,21 +147,38 @@ REDUCTION(prod, multiply)
 #undef KIND
 #undef REDUCTION
 
-#define REALS(name) {#name, {FG_SET(name##_f32), FG_SET(name##_f64)}}
+#define REALS(name) {#name, {FG_SET(reduce_##name##_f32), FG_SET(reduce_##name##_f64)}}
 #define EXTREMES(name) \
-    {#name, {NULL, NULL, FG_SET(name##_i64), FG_SET(name##_i32), FG_SET(name##_u8), FG_SET(name##_u8)}}
+    {#name, {NULL, NULL, FG_SET(reduce_##name##_i64), FG_SET(reduce_##name##_i32), FG_SET(reduce_##name##_u8), FG_SET(reduce_##name##_u8)}}
 #define TOTALS(name) \
-    {#name, {NULL, NULL, FG_SET(name##_i64), FG_SET(name##_i32_i64), FG_SET(name##_u8_i64), FG_SET(name##_u8_i64)}}
+    {#name, {NULL, NULL, FG_SET(reduce_##name##_i64), FG_SET(reduce_##name##_i32_i64), FG_SET(reduce_##name##_u8_i64), FG_SET(reduce_##name##_u8_i64)}}
 
 static const fg_entry FG_SET(reduce_entries)[] = {
-    REALS(sum),       REALS(nansum),  REALS(prod),    REALS(amax),   REALS(amin),   REALS(mean), REALS(var), REALS(std),
-    REALS(norm),      REALS(max_dim), REALS(min_dim), REALS(argmax), REALS(argmin),
+    REALS(sum),
+    REALS(nansum),
+    REALS(prod),
+    REALS(amax),
+    REALS(amin),
+    REALS(mean),
+    REALS(var),
+    REALS(std),
+    REALS(norm),
     REALS(logsumexp),
+    REALS(max_dim),
+    REALS(min_dim),
+    REALS(argmax),
+    REALS(argmin),
 #if FG_BASELINE
-    TOTALS(sum),      TOTALS(prod),   EXTREMES(amax), EXTREMES(amin), EXTREMES(max_dim), EXTREMES(min_dim),
-    EXTREMES(argmax), EXTREMES(argmin),
-    {"any", {[FG_BOOL] = FG_SET(any_u8)}},
-    {"all", {[FG_BOOL] = FG_SET(all_u8)}},
+    TOTALS(sum),
+    TOTALS(prod),
+    EXTREMES(amax),
+    EXTREMES(amin),
+    EXTREMES(max_dim),
+    EXTREMES(min_dim),
+    EXTREMES(argmax),
+    EXTREMES(argmin),
+    {"any", {[FG_BOOL] = FG_SET(reduce_any_u8)}},
+    {"all", {[FG_BOOL] = FG_SET(reduce_all_u8)}},
 #endif
     {NULL, {NULL}},
 };

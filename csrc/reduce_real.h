@@ -7,7 +7,7 @@
 enum { FN(LANES) = 32 };
 
 /* The last elements go through four scalar chains: storing them into lanes would stall the vector load that follows. */
-FG_INLINE A FN(run)(const T *x, int64_t n, A c, A init, A (*map)(T, A), A (*op)(A, A)) {
+FG_ALWAYS_INLINE A FN(run)(const T *x, int64_t n, A c, A init, A (*map)(T, A), A (*op)(A, A)) {
     A s0 = init, s1 = init, s2 = init, s3 = init;
     int64_t i = 0;
     if (n >= FN(LANES)) {
@@ -43,6 +43,8 @@ OP(times, a *b)
 /* NaN wins from either side: as `b` through the comparison, as `a` through the test. */
 OP(greater, a != a ? a : a > b ? a : b)
 OP(less, a != a ? a : a < b ? a : b)
+/* NaN may get lost: for the shift of an exponential, which brings it back. */
+OP(larger, a > b ? a : b)
 
 FIN(keep, s)
 FIN(divided, s / p)
@@ -121,7 +123,7 @@ static int FN(norm)(fg_call *call) {
     return FN(reduce)(&v[1], call->attrs->axes, v[0].data, NULL, (T)p, FN(norm_kind)(p));
 }
 
-KIND(shift, -INFINITY, self, greater, finite_or_0)
+KIND(shift, -INFINITY, self, larger, finite_or_0)
 KIND(exponentials, 0, shifted_exp, plus, log_shifted)
 
 static int FN(logsumexp)(fg_call *call) {

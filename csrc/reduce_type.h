@@ -17,7 +17,7 @@ typedef struct {
 } FN(kind);
 
 /* Four rows at a time: a total is loaded and stored once for four elements. */
-FG_INLINE void FN(rows)(A *s, const T *x, int64_t rows, int64_t step, int64_t w, const A *c, A (*map)(T, A),
+FG_ALWAYS_INLINE void FN(rows)(A *s, const T *x, int64_t rows, int64_t step, int64_t w, const A *c, A (*map)(T, A),
                         A (*op)(A, A)) {
     for (; rows >= 4; rows -= 4, x += 4 * step) {
         const T *x1 = x + step, *x2 = x1 + step, *x3 = x2 + step;
@@ -116,8 +116,9 @@ static int FN(reduce)(const fg_view *v, uint32_t axes, A *y, const A *centres, A
     fg_position at;
     fg_reduction_init(&r, lay, axes);
     fg_start(&at);
+    if (!r.gone.ndim) r.gone = (fg_axes){1, {r.count}, {1}};
     int64_t inner = r.kept.ndim && r.kept.stride[r.kept.ndim - 1] == 1 ? r.kept.shape[r.kept.ndim - 1] : 1;
-    if (r.count == 0 || fg_is_run(&r.gone))
+    if (r.count == 0 || (fg_is_run(&r.gone) && (r.count > 1 || inner == 1)))
         for (int64_t o = 0; o < r.outs; o++) {
             A c = centres ? centres[o] : p, s = FN(row)(x + at.at, r.count, c, k);
             k->fin(y + o, &s, &c, p, 1);

@@ -4,13 +4,20 @@
 
 #include "fg.h"
 
+/* In a loop of a few steps: as it is, not in vectors, whose prologue and epilogue would cost more than the loop. */
+#if defined(__GNUC__)
+#define FG_SHORT_LOOP __asm__ volatile("")
+#else
+#define FG_SHORT_LOOP (void)0
+#endif
+
 /* A function whose function arguments are known must be inlined, or nothing in it is vectorised. */
 #if defined(__GNUC__)
-#define FG_INLINE static inline __attribute__((always_inline))
+#define FG_ALWAYS_INLINE static inline __attribute__((always_inline))
 #elif defined(_MSC_VER)
-#define FG_INLINE static __forceinline
+#define FG_ALWAYS_INLINE static __forceinline
 #else
-#define FG_INLINE static inline
+#define FG_ALWAYS_INLINE static inline
 #endif
 
 typedef struct {
@@ -70,7 +77,7 @@ static inline int fg_advance(fg_position *p, const fg_axes *a, int ndim) {
 
 /* Whether the axes hold their elements one after the other. */
 static inline int fg_is_run(const fg_axes *a) {
-    return a->ndim == 0 || (a->ndim == 1 && a->stride[0] == 1);
+    return a->ndim == 1 && a->stride[0] == 1;
 }
 
 /* A dense input seen as (outer, n, inner) around the adjacent axes of a mask, or around one axis. */

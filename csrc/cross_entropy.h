@@ -1,0 +1,157 @@
+/* Losses against integer labels: cross_entropy and nll_loss with class weights, an ignored label and label smoothing;
+ * included for each real type T. attrs: axis of the classes; mode, the reduction; i[0], the label to ignore; f[0], the
+ * label smoothing. The labels are int64, dense, in the shape of the scores without the class axis; the class weights may be missing (their data is NULL).
+ *
+ * With p = softmax(x), label c, weights w (1 without) and smoothing e over C classes the loss of one sample is
+ *   (1 - e) w_c (-log p_c) + e / C sum_k w_k (-log p_k)
+ * and the mean divides by the sum of w_c over the samples that are not ignored, as PyTorch has it. The probabilities
+ * are the second output: the gradient is then one pass without an exponential. */
+
+/* What the labels of one call are, and their checks. */
+typedef struct {
+    const int64_t *labels;
+    const T *weight; /* or NULL */
+    int64_t count, classes, ignored;
+} FN(targets);
+
+/* From two inputs, the labels and the class weights. */
+static FN(targets) FN(targets_of)(const fg_call *call, const fg_view *v, int64_t classes) {
+    return (FN(targets)){v[0].data, v[1].data, v[0].lay->size, classes, call->attrs->i[0]};
+}
+
+/* The divisor of the gradient and of the loss: 1, but for the mean the total weight of the labels that count. */
+static int FN(divisor_of)(fg_call *call, const FN(targets) *t, T *divisor) {
+    double total = 0;
+    for (int64_t i = 0; i < t->count; i++) {
+        int64_t c = t->labels[i];
+        if (c == t->ignored) continue;
+        if ((uint64_t)c >= (uint64_t)t->classes) {
+            call->where = i;
+            call->value = c;
+            return FG_EINDEX;
+        }
+        total += t->weight ? t->weight[c] : 1;
+    }
+    *divisor = call->attrs->mode == FG_MEAN ? (T)total : 1;
+    return FG_OK;
+}
+
+static T FN(total_weight)(const FN(targets) *t) {
+    return t->weight ? FN(row)(t->weight, t->classes, 0, &FN(add)) : (T)t->classes;
+}
+
+/* loss, p; x, labels, weight */
+static int FN(cross_entropy)(fg_call *call) {
+    const fg_view *v = call->v;
+    T *loss = v[0].data, *p = v[1].data, m[FN(TILE)], s[FN(TILE)], log_s[FN(TILE)], divisor;
+    const T *x = v[2].data, e = (T)call->attrs->f[0];
+    FN(tiles) t = FN(tiles_along)(v[2].lay, call->attrs->axis);
+    FN(targets) to = FN(targets_of)(call, &v[3], t.n);
+    int code = FN(divisor_of)(call, &to, &divisor);
+    if (code) return code;
+    T share = e / (T)t.n, all = e ? FN(total_weight)(&to) : 0;
+    double sum = 0;
+    while (FN(next_tile)(&t)) {
+        FN(exp_tile)(&t, p, x, m, s);
+        int64_t width = FN(tile_width)(&t);
+        for (int64_t i = 0; i < width; i++) {
+            log_s[i] = fg_log(s[i]);
+            s[i] = 1 / s[i];
+        }
+        FN(scale_tile)(&t, p, s);
+        for (int64_t i = 0; i < width; i++) {
+            const T *xi = x + t.at + (t.inner == 1 ? i * t.n : i);
+            int64_t c = to.labels[t.first + i];
+            T one = 0;
+            if (c != to.ignored) {
+                one = (log_s[i] - (xi[c * t.inner] - m[i])) * (to.weight ? to.weight[c] : 1);
+                if (e) {
+                    T others = 0;
+                    for (int64_t k = 0; k < t.n; k++) others += (xi[k * t.inner] - m[i]) * (to.weight ? to.weight[k] : 1);
+                    one = (1 - e) * one + share * (all * log_s[i] - others);
+                }
+            }
+            if (call->attrs->mode == FG_NONE) loss[t.first + i] = one;
+            sum += one;
+        }
+    }
+    if (call->attrs->mode != FG_NONE) loss[0] = (T)(sum / divisor);
+    return FG_OK;
+}
+
+/* dx; g, p, labels, weight */
+static int FN(cross_entropy_vjp)(fg_call *call) {
+    const fg_view *v = call->v;
+    T *restrict dx = v[0].data, divisor;
+    const T *g = v[1].data, *restrict p = v[2].data, e = (T)call->attrs->f[0];
+    int each = call->attrs->mode == FG_NONE;
+    fg_blocks b = fg_around(v[2].lay, 1u << call->attrs->axis);
+    FN(targets) to = FN(targets_of)(call, &v[3], b.n);
+    int code = FN(divisor_of)(call, &to, &divisor);
+    if (code) return code;
+    T share = e / (T)b.n, all = e ? FN(total_weight)(&to) : 0;
+    for (int64_t o = 0; o < b.outer; o++)
+        for (int64_t j = 0; j < b.inner; j++) {
+            int64_t i = o * b.inner + j, c = to.labels[i], at = o * b.n * b.inner + j;
+            T hit = 0, miss = 0; /* how much the label's own term, and the smoothed one, count */
+            if (c != to.ignored) {
+                T gi = g[each ? i : 0] / divisor;
+                hit = gi * (1 - e) * (to.weight ? to.weight[c] : 1);
+                miss = gi * share;
+            }
+            T scale = hit + miss * all;
+            if (b.inner == 1 && b.n > FN(SHORT))
+                for (int64_t k = 0; k < b.n; k++) dx[at + k] = p[at + k] * scale;
+            else
+                for (int64_t k = 0; k < b.n; k++) {
+                    FG_SHORT_LOOP;
+                    dx[at + k * b.inner] = p[at + k * b.inner] * scale;
+                }
+            if (miss != 0)
+                for (int64_t k = 0; k < b.n; k++) dx[at + k * b.inner] -= to.weight ? miss * to.weight[k] : miss;
+            if (c != to.ignored) dx[at + c * b.inner] -= hit;
+        }
+    return FG_OK;
+}
+
+/* loss; x (log-probabilities), labels, weight */
+static int FN(nll_loss)(fg_call *call) {
+    const fg_view *v = call->v;
+    T *loss = v[0].data, divisor;
+    const T *x = v[1].data;
+    fg_blocks b = fg_around(v[1].lay, 1u << call->attrs->axis);
+    FN(targets) to = FN(targets_of)(call, &v[2], b.n);
+    int code = FN(divisor_of)(call, &to, &divisor);
+    if (code) return code;
+    double sum = 0;
+    for (int64_t o = 0; o < b.outer; o++)
+        for (int64_t j = 0; j < b.inner; j++) {
+            int64_t i = o * b.inner + j, c = to.labels[i];
+            T one = 0;
+            if (c != to.ignored) one = -x[(o * b.n + c) * b.inner + j] * (to.weight ? to.weight[c] : 1);
+            if (call->attrs->mode == FG_NONE) loss[i] = one;
+            sum += one;
+        }
+    if (call->attrs->mode != FG_NONE) loss[0] = (T)(sum / divisor);
+    return FG_OK;
+}
+
+/* dx; g, labels, weight */
+static int FN(nll_loss_vjp)(fg_call *call) {
+    const fg_view *v = call->v;
+    T *dx = v[0].data, divisor;
+    const T *g = v[1].data;
+    int each = call->attrs->mode == FG_NONE;
+    fg_blocks b = fg_around(v[0].lay, 1u << call->attrs->axis);
+    FN(targets) to = FN(targets_of)(call, &v[2], b.n);
+    int code = FN(divisor_of)(call, &to, &divisor);
+    if (code) return code;
+    memset(dx, 0, (size_t)v[0].lay->size * sizeof(T));
+    for (int64_t o = 0; o < b.outer; o++)
+        for (int64_t j = 0; j < b.inner; j++) {
+            int64_t i = o * b.inner + j, c = to.labels[i];
+            if (c == to.ignored) continue;
+            dx[(o * b.n + c) * b.inner + j] = -(g[each ? i : 0] / divisor) * (to.weight ? to.weight[c] : 1);
+        }
+    return FG_OK;
+}
