@@ -37,11 +37,7 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
 
 def clip_grad_value_(parameters, clip_value):
     """Clamps every element of every gradient to [-clip_value, clip_value]."""
-    bound = float(clip_value)
-    with _core.no_grad():
-        for parameter in [parameters] if isinstance(parameters, Tensor) else parameters:
-            if parameter.grad is not None:
-                parameter.grad.clamp_(-bound, bound)
+    _core.clip_grads_([parameters] if isinstance(parameters, Tensor) else list(parameters), float(clip_value))
 
 
 def parameters_to_vector(parameters):
