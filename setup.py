@@ -9,12 +9,15 @@ of build has its own folder, since neither Cython nor the compiler notices that 
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from glob import glob
 from pathlib import Path
 
 import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.modified import newer_group
 
 BUILD = os.environ.get("FASTGRAD_BUILD", "release")
 BUILDS = ("release", "debug", "asan")
@@ -23,6 +26,7 @@ if BUILD not in BUILDS:
 CHECKED = BUILD != "release"
 BUILD_BASE = "build" if BUILD == "release" else f"build/{BUILD}"
 JOBS = min(2, os.cpu_count() or 1)
+LINKS_KERNELS = "fastgrad._core.tensor"
 
 DIRECTIVES = {
     "language_level": 3,
@@ -50,36 +54,63 @@ def compile_args():
     # Neither option changes a result. Contraction to fused multiply-add does: each instruction set's file asks for it.
     args = ["-std=c11", "-fvisibility=hidden", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
     if not CHECKED:
-        return ["-O3", *args]
+        return ["-O3", "-g0", *args]
     args = ["-O1", "-g", "-UNDEBUG", "-fno-omit-frame-pointer", *args]
     return args + SANITIZERS if BUILD == "asan" else args
 
 
+def link_args():
+    return SANITIZERS if BUILD == "asan" else []
+
+
+C_FILES = sorted(glob("csrc/**/*.[ch]", recursive=True))
+# A *.inc.c is included by the wrapper of each instruction set; it is no translation unit of its own.
+KERNELS = [path for path in C_FILES if path.endswith(".c") and not path.endswith(".inc.c")]
+INCLUDED = [path for path in C_FILES if path not in KERNELS]
+
+
+class BuildExt(build_ext):
+    """Compiles the kernels apart: they take most of the time and know no Python, so a change to a .pyx or another
+    version of CPython finds them compiled."""
+
+    def build_extensions(self):
+        self.mkpath(f"{BUILD_BASE}/kernels")
+        with ThreadPoolExecutor(JOBS) as pool:
+            objects = list(pool.map(self.kernel_object, KERNELS))
+        for ext in self.extensions:
+            if ext.name == LINKS_KERNELS:
+                ext.extra_objects = objects
+        super().build_extensions()
+
+    def kernel_object(self, source):
+        folder = f"{BUILD_BASE}/kernels"
+        (object_file,) = self.compiler.object_filenames([source], output_dir=folder)
+        if self.force or newer_group([source, *INCLUDED], object_file):
+            self.compiler.compile([source], output_dir=folder, include_dirs=["csrc"], extra_postargs=compile_args())
+        return object_file
+
+
 def extension(pyx):
-    name = Path(pyx).stem
-    c_files = sorted(glob("csrc/**/*.[ch]", recursive=True))
-    # A *.inc.c is included by the wrapper of each instruction set; it is no translation unit of its own.
-    kernels = [path for path in c_files if path.endswith(".c") and not path.endswith(".inc.c")]
+    name = f"fastgrad._core.{Path(pyx).stem}"
     return Extension(
-        f"fastgrad._core.{name}",
-        sources=[pyx, *(kernels if name == "tensor" else [])],
+        name,
+        sources=[pyx],
         include_dirs=["csrc", numpy.get_include()],
         define_macros=MACROS,
         extra_compile_args=compile_args(),
-        extra_link_args=SANITIZERS if BUILD == "asan" else [],
-        depends=c_files,
+        extra_link_args=link_args(),
+        depends=C_FILES if name == LINKS_KERNELS else INCLUDED,
     )
 
 
-extensions = [extension(pyx) for pyx in sorted(glob("fastgrad/_core/*.pyx"))]
-
 setup(
     ext_modules=cythonize(
-        extensions,
+        [extension(pyx) for pyx in sorted(glob("fastgrad/_core/*.pyx"))],
         build_dir=f"{BUILD_BASE}/cython",
         compiler_directives=DIRECTIVES,
         annotate=BUILD == "debug",  # the HTML that shows which lines call into Python
         nthreads=JOBS if sys.platform == "linux" else 0,  # elsewhere the workers would run this file again
     ),
+    cmdclass={"build_ext": BuildExt},
     options={"build": {"build_base": BUILD_BASE}, "build_ext": {"parallel": JOBS}},
 )
