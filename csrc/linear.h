@@ -1,27 +1,27 @@
 /* linear and linear_vjp over FN(gemm), for elements of type T; included once for each T by matmul.inc.c. Outputs are
  * dense, inputs have any layout; leading axes that merge are one product. */
 
-/* linear: y, x, weight and perhaps bias; y = x weight^T + bias. attrs.mode 1: the positive part of that. */
+/* linear: y, x, weight, bias; y = x weight^T + bias. A bias that was left out has no data. */
 static int FN(linear)(fg_call *call) {
     const fg_layout *x = call->v[1].lay, *w = call->v[2].lay;
     T *y = call->v[0].data;
     int64_t n = w->shape[0], k = w->shape[1], csx = x->stride[x->ndim - 1];
-    const T *bias = call->nin > 2 ? call->v[3].data : NULL;
+    const T *bias = call->v[3].data;
     int64_t step = bias ? call->v[3].lay->stride[0] : 0;
-    int relu = call->attrs && call->attrs->mode == 1;
     fg_iter it;
     FG_SET(iterate_rows)(&it, 1, call->v + 1);
     for (int64_t run = 0; run < it.runs; run++, fg_iter_next(&it)) {
         FN(gemm)(it.len, n, k, (const T *)call->v[1].data + it.at[0], it.step[0], csx, call->v[2].data, w->stride[1],
                  w->stride[0], y, n, 0);
-        for (int64_t i = 0; i < it.len; i++, y += n) {
-            if (bias && (step == 1 || n == 1))
-                for (int64_t j = 0; j < n; j++) y[j] += bias[j];
-            else if (bias)
-                for (int64_t j = 0; j < n; j++) y[j] += bias[j * step];
-            if (relu)
-                for (int64_t j = 0; j < n; j++) y[j] = y[j] < 0 ? 0 : y[j]; /* a NaN stays */
+        if (!bias) {
+            y += it.len * n;
+            continue;
         }
+        for (int64_t i = 0; i < it.len; i++, y += n)
+            if (step == 1)
+                for (int64_t j = 0; j < n; j++) y[j] += bias[j];
+            else
+                for (int64_t j = 0; j < n; j++) y[j] += bias[j * step];
     }
     return FG_OK;
 }

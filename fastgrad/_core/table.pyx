@@ -322,24 +322,31 @@ cdef int infer_reduce(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) exc
 
 
 cdef int infer_matmul(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
-    """x [..., m, k] @ y [..., k, n]; both with at least two axes, the leading ones broadcast."""
+    """x [..., m, k] @ y [..., k, n], leading axes broadcast; a vector x is a row, a vector y a column, and that axis goes."""
     cdef Layout x = (<Tensor>xs[0]).layout
     cdef Layout y = (<Tensor>xs[1]).layout
     cdef int64_t shape[8]
     cdef int64_t d, e
-    cdef int nd = max(x.c.ndim, y.c.ndim), k, i, j
-    if x.c.ndim < 2 or y.c.ndim < 2 or x.c.shape[x.c.ndim - 1] != y.c.shape[y.c.ndim - 2]:
+    cdef int k, i, j, batch = max(x.c.ndim, y.c.ndim, 2) - 2, nd = batch
+    if x.c.ndim == 0 or y.c.ndim == 0:
+        raise RuntimeError(f"{op.name}: both operands need at least 1 dimension: {tuple(shape_of(x))} @ {tuple(shape_of(y))}; "
+                           f"use * to multiply by a number")
+    if x.c.shape[x.c.ndim - 1] != y.c.shape[max(y.c.ndim - 2, 0)]:
         raise ShapeError(f"{op.name}: inner sizes differ: {tuple(shape_of(x))} @ {tuple(shape_of(y))}")
-    for k in range(nd - 2):
-        i = k - (nd - x.c.ndim)
-        j = k - (nd - y.c.ndim)
+    for k in range(batch):
+        i = k - (batch + 2 - x.c.ndim)
+        j = k - (batch + 2 - y.c.ndim)
         d = x.c.shape[i] if i >= 0 else 1
         e = y.c.shape[j] if j >= 0 else 1
         if d != e and d != 1 and e != 1:
             raise ShapeError(f"{op.name}: batch sizes cannot be broadcast: {tuple(shape_of(x))} @ {tuple(shape_of(y))}")
         shape[k] = e if d == 1 else d
-    shape[nd - 2] = x.c.shape[x.c.ndim - 2]
-    shape[nd - 1] = y.c.shape[y.c.ndim - 1]
+    if x.c.ndim > 1:
+        shape[nd] = x.c.shape[x.c.ndim - 2]
+        nd += 1
+    if y.c.ndim > 1:
+        shape[nd] = y.c.shape[y.c.ndim - 1]
+        nd += 1
     give(lays, 0, dense_layout(nd, shape))
     return 0
 

@@ -1,0 +1,326 @@
+"""The family of matrix products: matmul and linear are kernels, everything else here is composed of them.
+
+`linear` is one op although it is a product and a sum: its gradients are one call (`linear_vjp`) that hands transposed
+layouts to the product instead of making transposed views, and the bias costs no pass of its own over the tape.
+"""
+
+from cpython.object cimport PyObject
+
+from .memory cimport Attrs, Layout
+from .shape cimport swapped
+from .table cimport give, shape_rule
+from .tensor cimport *
+
+from . import _blas  # noqa: F401  chooses the provider of products
+from ._errors import ShapeError
+from .table import MULTILINEAR, functions, joint, op, publish
+
+
+# ---- matmul --------------------------------------------------------------------------------------------------------
+
+def matmul_left(Tensor g, Layout s0, Tensor x1):
+    """The gradient of the left factor."""
+    if x1.layout.c.ndim == 1:
+        return g * x1 if s0.c.ndim == 1 else g.unsqueeze(-1) * x1
+    if s0.c.ndim == 1:
+        return apply2(MATMUL, x1, g.unsqueeze(-1)).squeeze(-1)
+    return apply2(MATMUL, g, swapped(x1, x1.layout.c.ndim - 2, x1.layout.c.ndim - 1))
+
+
+def matmul_right(Tensor g, Tensor x0, Layout s1):
+    """The gradient of the right factor."""
+    cdef int n = x0.layout.c.ndim
+    if n == 1:
+        return g * x0 if s1.c.ndim == 1 else x0.unsqueeze(-1) * g.unsqueeze(-2)
+    if s1.c.ndim == 1:
+        return apply2(MATMUL, g.reshape(-1), x0.reshape(-1, x0.shape[n - 1]))
+    if s1.c.ndim == 2 and n > 2:    # one matrix for a whole batch: one product sums over the batch
+        g = g.reshape(-1, g.shape[g.layout.c.ndim - 1])
+        x0 = x0.reshape(-1, x0.shape[n - 1])
+        n = 2
+    return apply2(MATMUL, swapped(x0, n - 2, n - 1), g)
+
+
+def matmul_flops(a, x, y):
+    n = 2 * x[len(x) - 1]
+    for d in x[:len(x) - 1]:
+        n *= d
+    batch = 1
+    for k, d in enumerate(y[:-2]):
+        at = len(x) - len(y) + k        # the axes y alone has repeat the product
+        batch *= d if at < 0 or x[at] == 1 else 1
+    return n * batch * (y[len(y) - 1] if len(y) > 1 else 1)
+
+
+cdef Op MATMUL = op(
+    "matmul", shape="MATMUL", dtype="TT->T", jvp=MULTILINEAR, family="linalg", flops=matmul_flops,
+    vjp=(lambda g, s0, x1: matmul_left(g, s0, x1), lambda g, x0, s1: matmul_right(g, x0, s1)),
+    sample=lambda r: [((r.normal(size=a), r.normal(size=b)), {}) for a, b in (
+        ((2, 3), (3, 4)), ((3,), (3,)), ((3,), (3, 2)), ((2, 3), (3,)), ((2, 1, 2, 3), (4, 3, 2)), ((2, 4, 3), (3, 2)),
+        ((3,), (2, 3, 2)), ((2, 2, 3), (3,)))],
+    doc="The product of matrices; vectors are rows on the left and columns on the right, leading dimensions broadcast.")
+
+
+@publish
+def matmul(Tensor input not None, other):
+    """The product of two tensors, as the operator ``@``: of matrices, of vectors (a row on the left, a column on the right),
+    or of stacks of matrices, whose leading dimensions broadcast.
+
+    input: (..., m, k) or (k); other: (..., k, n) or (k). Returns (..., m, n), without m or n where a vector stood.
+    Raises ShapeError where the sizes k differ or the leading dimensions do not broadcast.
+
+    >>> import fastgrad as fg
+    >>> fg.matmul(fg.ones(2, 3), fg.ones(3, 4)).shape
+    fastgrad.Size([2, 4])
+    """
+    if type(other) is not Tensor:
+        raise TypeError(f"matmul: expected a Tensor, got {type(other).__name__}")
+    return apply2(MATMUL, input, other)
+
+
+# ---- linear --------------------------------------------------------------------------------------------------------
+
+cdef int infer_linear(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
+    cdef fg_layout* x = &(<Tensor>xs[0]).layout.c
+    cdef fg_layout* w = &(<Tensor>xs[1]).layout.c
+    cdef int64_t shape[8]
+    cdef int k
+    if w.ndim != 2 or x.ndim == 0 or x.shape[x.ndim - 1] != w.shape[1]:
+        raise_linear(xs)
+    if xs[2] != NULL:
+        b = (<Tensor>xs[2]).layout
+        if b.c.ndim != 1 or b.c.shape[0] != w.shape[0]:
+            raise_linear(xs)
+    for k in range(x.ndim - 1):
+        shape[k] = x.shape[k]
+    shape[x.ndim - 1] = w.shape[0]
+    give(lays, 0, dense_layout(x.ndim, shape))
+    return 0
+
+
+cdef int raise_linear(PyObject** xs) except -1:
+    x, w = tuple((<Tensor>xs[0]).shape), tuple((<Tensor>xs[1]).shape)
+    if len(w) != 2:
+        raise ShapeError(f"linear: the weight must have shape (out_features, in_features), got {w}")
+    if not x or x[len(x) - 1] != w[1]:
+        raise ShapeError(f"linear: an input of shape {x} does not fit a weight of shape {w}: expected (..., {w[1]})")
+    raise ShapeError(f"linear: a bias of shape {tuple((<Tensor>xs[2]).shape)} does not fit a weight of shape {w}: expected "
+                     f"({w[0]},)")
+
+
+cdef int infer_linear_vjp(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
+    """attrs.needs: which of dx, dweight and dbias are wanted."""
+    cdef Layout x = (<Tensor>xs[1]).layout
+    cdef Layout w = (<Tensor>xs[2]).layout
+    if a.c.needs & 1:
+        give(lays, 0, dense_layout(x.c.ndim, x.c.shape))
+    if a.c.needs & 2:
+        give(lays, 1, dense_layout(2, w.c.shape))
+    if a.c.needs & 4:
+        give(lays, 2, dense_layout(1, w.c.shape))
+    return 0
+
+
+cdef object linear_vjp(Tensor g, Tensor x, Tensor w, unsigned int needs):
+    cdef PyObject* xs[3]
+    cdef Attrs a = new_attrs()
+    a.c.needs = needs
+    xs[0] = <PyObject*>g
+    xs[1] = <PyObject*>x
+    xs[2] = <PyObject*>w
+    return apply(LINEAR_VJP, xs, 3, a)
+
+
+def linear_vjp_vjp(Tensor g0, Tensor g1, Tensor g2, Tensor x0, Tensor x1, Tensor x2, needs):
+    """From dx = g w, dw = g^T x, db = sum g: linear in each of g, x, w."""
+    dg = dx = dw = None
+    if needs & 1:
+        if g0 is not None:
+            dg = linear(g0, x2, g2)
+        elif g2 is not None:
+            dg = g2.expand(x0.shape)
+        if g1 is not None:
+            other = linear(x1, g1)
+            dg = other if dg is None else dg + other
+    wanted = (1 if needs & 2 and g1 is not None else 0) | (2 if needs & 4 and g0 is not None else 0)
+    if wanted:
+        dx, dw, _ = linear_vjp(x0, g0 if g0 is not None else x1, g1 if g1 is not None else x2, wanted)
+    return dg, dx, dw
+
+
+def linear_sample(r):
+    w, b = r.normal(size=(4, 3)), r.normal(size=4)
+    return [((r.normal(size=(2, 3)), w, b), {}), ((r.normal(size=(2, 2, 3)), w), {}), ((r.normal(size=3), w, b), {})]
+
+
+cdef Op LINEAR_VJP = op(
+    "linear_vjp", shape=shape_rule(infer_linear_vjp), dtype="TTT->TTT", outputs=3, family="linalg",
+    vjp=joint(lambda g0, g1, g2, x0, x1, x2, needs: linear_vjp_vjp(g0, g1, g2, x0, x1, x2, needs)),
+    flops=lambda a, g, x, w: 2 * matmul_flops(None, g, w) * bin(a.needs & 3).count("1") // 2,
+    doc="The gradients of linear from that of its output: g weight, g^T x, and g summed over its rows.")
+cdef Op LINEAR = op(
+    "linear", shape=shape_rule(infer_linear), dtype="TTT->T", family="linalg", sample=linear_sample,
+    vjp=joint(lambda g, x0, x1, needs: linear_vjp(g, x0, x1, needs)),
+    flops=lambda a, x, w, b=None: matmul_flops(None, x, w[::-1]),
+    doc="x weight^T + bias.")
+
+
+@publish(method=False)
+def linear(Tensor input not None, Tensor weight not None, Tensor bias=None):
+    """An affine map of the last dimension: ``input @ weight.T + bias``.
+
+    input: (..., in_features); weight: (out_features, in_features); bias: (out_features) or None.
+    Returns (..., out_features). Raises ShapeError where the sizes do not fit.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.linear(fg.ones(2, 3), fg.ones(4, 3), fg.zeros(4)).tolist()
+    [[3.0, 3.0, 3.0, 3.0], [3.0, 3.0, 3.0, 3.0]]
+    """
+    cdef PyObject* xs[3]
+    xs[0] = <PyObject*>input
+    xs[1] = <PyObject*>weight
+    xs[2] = NULL if bias is None else <PyObject*>bias
+    return apply(LINEAR, xs, 3, None)
+
+
+# ---- composed of matmul --------------------------------------------------------------------------------------------
+
+cdef int expect(str name, Tensor x, int ndim) except -1:
+    if x.layout.c.ndim != ndim:
+        raise ShapeError(f"{name}: expected a {ndim}-d tensor, got shape {tuple(x.shape)}")
+    return 0
+
+
+@publish
+def mm(Tensor input not None, Tensor mat2 not None):
+    """The product of two matrices, (m, k) and (k, n)."""
+    expect("mm", input, 2)
+    expect("mm", mat2, 2)
+    return apply2(MATMUL, input, mat2)
+
+
+@publish
+def bmm(Tensor input not None, Tensor mat2 not None):
+    """The products of two stacks of as many matrices, (b, m, k) and (b, k, n)."""
+    expect("bmm", input, 3)
+    expect("bmm", mat2, 3)
+    if input.layout.c.shape[0] != mat2.layout.c.shape[0]:
+        raise ShapeError(f"bmm: the stacks have {input.shape[0]} and {mat2.shape[0]} matrices; use matmul to broadcast")
+    return apply2(MATMUL, input, mat2)
+
+
+@publish
+def mv(Tensor input not None, Tensor vec not None):
+    """The product of a matrix (m, k) and a vector (k)."""
+    expect("mv", input, 2)
+    expect("mv", vec, 1)
+    return apply2(MATMUL, input, vec)
+
+
+@publish
+def dot(Tensor input not None, Tensor tensor not None):
+    """The scalar product of two vectors of one size."""
+    expect("dot", input, 1)
+    expect("dot", tensor, 1)
+    return apply2(MATMUL, input, tensor)
+
+
+@publish
+def outer(Tensor input not None, Tensor vec2 not None):
+    """All products of an element of one vector and one of another: (m), (n) -> (m, n)."""
+    expect("outer", input, 1)
+    expect("outer", vec2, 1)
+    return input.unsqueeze(1) * vec2
+
+
+@publish
+def inner(Tensor input not None, Tensor other not None):
+    """Scalar products over the last dimensions of both: (..., k), (...', k) -> (..., ...'); a number just multiplies."""
+    if input.layout.c.ndim == 0 or other.layout.c.ndim == 0:
+        return input * other
+    return tensordot(input, other, ([-1], [-1]))
+
+
+cdef object combined(object input, object product, object beta, object alpha, str name):
+    """beta input + alpha product, without the factors that are 1; with beta 0 the input is not read."""
+    if alpha != 1:
+        product = product * alpha
+    if beta == 0:
+        return product
+    shape = product.shape
+    result = (input if beta == 1 else input * beta) + product
+    if result.shape != shape:
+        raise ShapeError(f"{name}: an input of shape {tuple(input.shape)} cannot be expanded to the product's {tuple(shape)}")
+    return result
+
+
+@publish
+def addmm(Tensor input not None, Tensor mat1 not None, Tensor mat2 not None, *, beta=1, alpha=1):
+    """``beta * input + alpha * (mat1 @ mat2)`` for matrices; input broadcasts."""
+    return combined(input, mm(mat1, mat2), beta, alpha, "addmm")
+
+
+@publish
+def addmv(Tensor input not None, Tensor mat not None, Tensor vec not None, *, beta=1, alpha=1):
+    """``beta * input + alpha * (mat @ vec)`` for a matrix and a vector; input broadcasts."""
+    return combined(input, mv(mat, vec), beta, alpha, "addmv")
+
+
+@publish
+def baddbmm(Tensor input not None, Tensor batch1 not None, Tensor batch2 not None, *, beta=1, alpha=1):
+    """``beta * input + alpha * (batch1 @ batch2)`` for stacks of matrices; input broadcasts."""
+    return combined(input, bmm(batch1, batch2), beta, alpha, "baddbmm")
+
+
+def product_of(sizes):
+    n = 1
+    for d in sizes:
+        n *= d
+    return n
+
+
+@publish(method=False)
+def tensordot(Tensor a not None, Tensor b not None, dims=2):
+    """The sum of products over chosen dimensions of both tensors.
+
+    dims: how many of the last dimensions of a and the first of b; or a pair of lists of dimensions, matched in order.
+    Returns the other dimensions of a, then those of b.
+    """
+    na, nb = a.layout.c.ndim, b.layout.c.ndim
+    if isinstance(dims, int):
+        if not 0 <= dims <= min(na, nb):
+            raise RuntimeError(f"tensordot: dims must be from 0 to {min(na, nb)}, got {dims}")
+        over_a, over_b = list(range(na - dims, na)), list(range(dims))
+    else:
+        over_a, over_b = [[d % n if -n <= d < n else bad_dim(d, n) for d in ([ds] if isinstance(ds, int) else ds)]
+                          for ds, n in ((dims[0], na), (dims[1], nb))]
+    if [a.shape[d] for d in over_a] != [b.shape[d] for d in over_b]:
+        raise ShapeError(f"tensordot: dimensions {over_a} of {tuple(a.shape)} and {over_b} of {tuple(b.shape)} differ in size")
+    free_a = [d for d in range(na) if d not in over_a]
+    free_b = [d for d in range(nb) if d not in over_b]
+    k = product_of([a.shape[d] for d in over_a])
+    out_a, out_b = [a.shape[d] for d in free_a], [b.shape[d] for d in free_b]
+    left = a.permute(free_a + over_a).reshape(product_of(out_a), k)
+    right = b.permute(over_b + free_b).reshape(k, product_of(out_b))
+    return apply2(MATMUL, left, right).reshape(out_a + out_b)
+
+
+def bad_dim(d, n):
+    raise IndexError(f"tensordot: dimension {d} is out of range for {n} dimensions")
+
+
+@publish(method=False)
+def bilinear(Tensor input1 not None, Tensor input2 not None, Tensor weight not None, Tensor bias=None):
+    """``y[..., o] = input1 weight[o] input2 + bias[o]``, a bilinear form for each output.
+
+    input1: (..., in1); input2: (..., in2); weight: (out, in1, in2); bias: (out) or None. Returns (..., out).
+    """
+    expect("bilinear", weight, 3)
+    out, n1, n2 = weight.shape
+    lead = input1.shape[:-1]
+    if input1.shape[-1:] != (n1,) or input2.shape[-1:] != (n2,) or input2.shape[:-1] != lead:
+        raise ShapeError(f"bilinear: inputs of shapes {tuple(input1.shape)} and {tuple(input2.shape)} do not fit a weight of "
+                         f"shape {tuple(weight.shape)}: expected (..., {n1}) and (..., {n2})")
+    forms = tensordot(input1, weight, ([-1], [1]))              # (..., out, in2)
+    y = apply2(MATMUL, forms, input2.unsqueeze(-1)).squeeze(-1)
+    return y if bias is None else y + bias
