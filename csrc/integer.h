@@ -34,6 +34,7 @@ BOOL(bitwise_and, 2, a & b)
 BOOL(bitwise_or, 2, a | b)
 BOOL(bitwise_xor, 2, a ^ b)
 BOOL(bitwise_not, 1, !a)
+BOOL(sign, 1, a)
 
 TEST(eq, 2, a == b)
 TEST(ne, 2, a != b)

@@ -31,15 +31,16 @@ FG_LIBM_2(atan2)
 FG_LIBM_2(hypot)
 FG_LIBM_2(fmod)
 
-/* Python's division: the remainder has the divisor's sign, and x = y * (x // y) + x % y. */
-#define FG_DIVISION(T, s)                                                                           \
-    static inline T fg_remainder_##s(T x, T y) {                                                    \
-        T r = fg_fmod_##s(x, y);                                                                    \
-        return (r != 0) & ((r < 0) != (y < 0)) ? r + y : r;                                         \
-    }                                                                                               \
-    static inline T fg_floor_divide_##s(T x, T y) {                                                 \
-        T n = fg_rint_##s((x - fg_remainder_##s(x, y)) / y);                                        \
-        return y == 0 ? x / y : n == 0 ? (T)0 * (x / y) : n; /* a zero has the quotient's sign */   \
+/* Python's division: the remainder has the divisor's sign, the quotient is rounded down. */
+#define FG_DIVISION(T, s)                                                                         \
+    static inline T fg_remainder_##s(T x, T y) {                                                  \
+        T r = fg_fmod_##s(x, y);                                                                  \
+        return (r != 0) & ((r < 0) != (y < 0)) ? r + y : r;                                       \
+    }                                                                                             \
+    static inline T fg_floor_divide_##s(T x, T y) {                                               \
+        T r = fg_fmod_##s(x, y);                                                                  \
+        T n = fg_rint_##s((x - r) / y) - ((r != 0) & ((r < 0) != (y < 0)) ? 1 : 0);               \
+        return y == 0 ? x / y : n == 0 ? (T)0 * (x / y) : n; /* a zero has the quotient's sign */ \
     }
 FG_DIVISION(float, f32)
 FG_DIVISION(double, f64)

@@ -16,6 +16,7 @@ static const struct {
 #define UNARY(name, params, value) {#name, 1},
 #define BINARY(name, params, value) {#name, 2},
 #define TERNARY(name, params, value) {#name, 3},
+#define POWER(name, inputs, ...) {#name, inputs},
 #define TEST(name, inputs, value)
 #define SELECT(name, value)
 #include "elementwise.h"

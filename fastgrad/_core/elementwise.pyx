@@ -185,7 +185,7 @@ operation("hypot", (lambda g, x0, y: over(times(g, x0), y), lambda g, x1, y: ove
           "sqrt(x0^2 + x1^2).", public="fmi", flops=4)
 cdef Op FMOD = operation("fmod", (lambda g: g, lambda g, x0, x1: -times(g, of(TRUNC, x0 / x1))), two(),
           "The remainder of x0 / x1 with the sign of x0.", public="fmi", flops=4)
-cdef Op REMAINDER = operation("remainder", (lambda g: g, lambda g, x0, x1: -times(g, of(FLOOR, x0 / x1))), two(),
+operation("remainder", (lambda g: g, lambda g, x0, x1: -times(g, apply2(FLOOR_DIVIDE, x0, x1))), two(),
                               "The remainder of x0 / x1 with the sign of x1, as Python's %.", public="fmi", flops=4)
 cdef Op FLOOR_DIVIDE = operation("floor_divide", (lambda g: zeros_like(g), lambda g: zeros_like(g)), two(),
                                  "floor(x0 / x1), as Python's //.", public="fmi", flops=4)
@@ -275,8 +275,8 @@ def clamp_max(Tensor input not None, max):
 
 # ---- rounding ------------------------------------------------------------------------------------------------------
 
-cdef Op FLOOR = function("floor", lambda g: zeros_like(g), one(0.1, 0.9, True), "The next integer below.", dtype="T->T")
-cdef Op CEIL = function("ceil", lambda g: zeros_like(g), one(0.1, 0.9, True), "The next integer above.", dtype="T->T")
+function("floor", lambda g: zeros_like(g), one(0.1, 0.9, True), "The next integer below.", dtype="T->T")
+function("ceil", lambda g: zeros_like(g), one(0.1, 0.9, True), "The next integer above.", dtype="T->T")
 cdef Op TRUNC = function("trunc", lambda g: zeros_like(g), one(0.1, 0.9, True), "The next integer towards 0.", dtype="T->T")
 cdef Op ROUND = function("round", lambda g: zeros_like(g), one(0.1, 0.4, True), "The nearest integer, the even one at a half.",
                          dtype="T->T", public="")
