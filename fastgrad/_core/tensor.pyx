@@ -147,6 +147,8 @@ cdef class Node:
         """The op's name as PyTorch writes it: ``MulBackward0``."""
         if self.state & N_LEAF:
             return "AccumulateGrad"
+        if self.extra is not None and self.extra.ctx is not None:
+            return self.extra.ctx._function.__name__ + "Backward"
         return "".join([w.capitalize() for w in self.op.name.split("_")]) + "Backward0"
 
     @property
