@@ -7,16 +7,17 @@
 static const fg_set *const sets[] = {&fg_set_avx512, &fg_set_avx2, &fg_set_neon, &fg_set_baseline};
 enum { NSETS = sizeof sets / sizeof *sets };
 
-/* Kernels compiled once, not per set: they move data. */
+/* Kernels compiled once, not per set: they move data, or must give the same numbers everywhere. */
 #if __has_include("copy.c")
 extern const fg_entry fg_copy_entries[];
 #endif
 #if __has_include("index.c")
 extern const fg_entry fg_index_entries[];
 #endif
-extern const fg_entry fg_view_entries[];
+extern const fg_entry fg_view_entries[], fg_random_entries[];
 static const fg_entry *const common[] = {
     fg_view_entries,
+    fg_random_entries,
 #if __has_include("copy.c")
     fg_copy_entries,
 #endif

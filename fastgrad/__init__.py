@@ -1,0 +1,85 @@
+"""fastgrad: automatic differentiation for small networks on a CPU, with PyTorch's names.
+
+Everything public is reached from here: functions and classes, and the modules `nn`, `optim`, `autograd`, `utils`, ...,
+which are imported when they are first used.
+"""
+
+import importlib as _importlib
+
+from ._version import __version__
+
+try:
+    from . import _core
+except ModuleNotFoundError as _error:
+    if _error.name is None or not _error.name.startswith("fastgrad._core"):
+        raise
+    raise ImportError(
+        f"{__path__[0]} is the source of fastgrad, where nothing is compiled. Install it (pip install . in the folder "
+        f"above), and start Python in another folder"
+    ) from _error
+
+from ._config import get_num_threads, set_num_threads, show_config
+from ._core import (
+    DTypeError,
+    Generator,
+    ShapeError,
+    Size,
+    Tensor,
+    contiguous_format,
+    default_generator,
+    device,
+    dtype,
+    enable_grad,
+    get_default_dtype,
+    get_rng_state,
+    inference_mode,
+    initial_seed,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    manual_seed,
+    no_grad,
+    preserve_format,
+    seed,
+    set_default_dtype,
+    set_grad_enabled,
+    set_rng_state,
+    strided,
+)
+from ._printing import set_printoptions
+
+# The functions of the core: arithmetic, reductions, creation, ... (fastgrad.functional lists them.)
+globals().update(_core.functions)
+
+# dtypes, and PyTorch's other names for them
+float32 = float = _core.float32
+float64 = double = _core.float64
+int64 = long = _core.int64
+int32 = int = _core.int32
+uint8 = _core.uint8
+bool = _core.bool
+
+from math import e, inf, nan, pi  # noqa: E402
+
+newaxis = None
+
+_MODULES = ("autograd", "cuda", "datasets", "nn", "optim", "utils")
+_FROM_MODULES = {"load": "serialization", "save": "serialization"}
+
+
+def __getattr__(name):
+    if name in _MODULES:
+        return _importlib.import_module(f"{__name__}.{name}")
+    if name in _FROM_MODULES:
+        value = getattr(_importlib.import_module(f"{__name__}.{_FROM_MODULES[name]}"), name)
+        globals()[name] = value
+        return value
+    import difflib
+
+    near = difflib.get_close_matches(name, __dir__(), 1) if not name.startswith("_") else ()
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise AttributeError(f"module 'fastgrad' has no attribute {name!r}{hint}", name=name)
+
+
+def __dir__():
+    names = {name for name in globals() if not name.startswith("_")}
+    return sorted(names | set(_MODULES) | set(_FROM_MODULES) | {"__version__"})

@@ -1,0 +1,469 @@
+"""The family of random numbers: generators, fills, and dropout.
+
+The bits are those of NumPy's PCG64DXSM, through its C interface; what becomes of them is in csrc/random.c. A generator makes
+its bit generator when it is first used, since importing numpy.random takes longer than importing fastgrad.
+"""
+
+from cpython.object cimport PyObject
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from libc.stdint cimport int64_t, uint64_t
+
+import os
+
+import numpy as np
+
+from .create cimport array_of, check_options, code_of, default_code, finished, layout_like, sizes_layout
+from .inplace cimport inplace
+from .tensor cimport *
+
+from ._errors import DTypeError
+from .table import LINEAR, MULTILINEAR, NONE, functions, op, publish
+from .tensor import install
+
+
+# ---- generators ----------------------------------------------------------------------------------------------------
+
+# What a new Generator starts from, as in PyTorch; the default generator starts from the system's entropy.
+SEED = 67280421310721
+
+
+cdef class Generator:
+    """A stream of random numbers: ``Generator().manual_seed(0)``.
+
+    Functions that draw take one as ``generator=``; without it they draw from ``default_generator``.
+    """
+
+    cdef object bits            # NumPy's bit generator, None before the first use
+    cdef void* address          # its bitgen_t
+    cdef uint64_t start
+
+    def __init__(self, device="cpu"):
+        check_options(device, None, "Generator")
+        self.start = SEED
+
+    def manual_seed(self, seed):
+        """Starts the stream of `seed`, an integer; returns the generator."""
+        if not hasattr(seed, "__index__"):
+            raise TypeError(f"manual_seed: expected an int, got {type(seed).__name__}")
+        seed = seed.__index__()
+        if not -2**63 <= seed < 2**64:
+            raise ValueError(f"manual_seed: {seed} does not fit into 64 bits")
+        self.start = seed & 0xFFFFFFFFFFFFFFFF
+        self.bits = None
+        return self
+
+    def seed(self):
+        """Starts a stream from the system's entropy; returns its seed."""
+        self.manual_seed(int.from_bytes(os.urandom(8), "little"))
+        return self.start
+
+    def initial_seed(self):
+        """The seed the stream was started with."""
+        return self.start
+
+    def get_state(self):
+        """Where the stream is, as a uint8 tensor for `set_state`."""
+        prepare(self)
+        state = self.bits.state["state"]
+        words = (self.start.to_bytes(8, "little") + state["state"].to_bytes(16, "little") + state["inc"].to_bytes(16, "little"))
+        return functions["tensor"](np.frombuffer(words, np.uint8))
+
+    def set_state(self, new_state):
+        """Goes to where `get_state` was called; returns the generator."""
+        if type(new_state) is not Tensor or (<Tensor>new_state).dtype != FG_U8 or new_state.numel() != 40:
+            raise TypeError("set_state: expected a uint8 tensor of 40 elements from get_state()")
+        words = bytes(new_state.tolist())
+        self.manual_seed(int.from_bytes(words[:8], "little"))
+        prepare(self)
+        state = self.bits.state
+        state["state"] = {"state": int.from_bytes(words[8:24], "little"), "inc": int.from_bytes(words[24:], "little")}
+        self.bits.state = state
+        return self
+
+    @property
+    def device(self):
+        """``device(type='cpu')``"""
+        return functions["empty"](0).device
+
+    def __reduce__(self):
+        return _generator_at, (self.get_state().numpy(),)
+
+
+def _generator_at(state):
+    return Generator().set_state(functions["tensor"](state))
+
+
+cdef int prepare(Generator g) except -1:
+    """Makes g's bit generator."""
+    if g.bits is None:
+        from numpy.random import PCG64DXSM
+
+        g.bits = PCG64DXSM(g.start)
+        g.address = PyCapsule_GetPointer(g.bits.capsule, "BitGenerator")
+    return 0
+
+
+default_generator = Generator()
+default_generator.seed()
+cdef Generator default = default_generator
+
+
+def manual_seed(seed):
+    """Starts the default generator's stream of `seed`, an integer; returns that generator.
+
+    >>> import fastgrad as fg
+    >>> _ = fg.manual_seed(0)
+    >>> a = fg.rand(3)
+    >>> _ = fg.manual_seed(0)
+    >>> fg.equal(a, fg.rand(3))
+    True
+    """
+    return default.manual_seed(seed)
+
+
+def seed():
+    """Starts the default generator's stream from the system's entropy; returns the seed."""
+    return default.seed()
+
+
+def initial_seed():
+    """The seed of the default generator's stream."""
+    return default.initial_seed()
+
+
+def get_rng_state():
+    """Where the default generator is, as a uint8 tensor."""
+    return default.get_state()
+
+
+def set_rng_state(new_state):
+    """Takes the default generator to where `get_rng_state` was called."""
+    default.set_state(new_state)
+
+
+# ---- records -------------------------------------------------------------------------------------------------------
+# A fill is an op of the tensor that it overwrites, whose values it does not read: the gradient of that is zero.
+
+cdef dict FILLED = {"shape": "SAME", "dtype": "T->T", "vjp": (lambda g: None,), "jvp": LINEAR, "dense": True,
+                    "keeps_history": True, "family": "random"}
+cdef Op UNIFORM = op("uniform", **FILLED, doc="Draws from the uniform distribution on [f0, f1).")
+cdef Op NORMAL = op("normal", **FILLED, doc="Draws from the normal distribution of mean f0 and standard deviation f1.")
+cdef Op EXPONENTIAL = op("exponential", **FILLED, doc="Draws from the exponential distribution of rate f0.")
+cdef Op INTEGERS = op("integers", **FILLED, doc="Draws from the i2 integers that begin with i1.")
+cdef Op BERNOULLI = op("bernoulli", **FILLED, doc="1 with probability f0, else 0.")
+cdef Op PERMUTATION = op("permutation", **FILLED, doc="The integers from 0 in random order.")
+cdef Op DROPOUT = op("dropout", shape="SAME", dtype="T->Tb", outputs=2, aux=1, dense=True, family="random",
+                     vjp=(lambda g, y1, a: dropout_vjp(g, y1, a),), jvp=lambda t0, y1, a: dropout_vjp(t0, y1, a),
+                     doc="f1 x with probability f0, else 0; the mask is kept for the derivative (Srivastava et al., 2014).")
+cdef Op DROPOUT_VJP = op("dropout_vjp", shape="SAME", dtype="Tb->T", dense=True, family="random",
+                         vjp=(lambda g, x1, a: dropout_vjp(g, x1, a), None), jvp=LINEAR,
+                         doc="f1 g where the mask is set, else 0.")
+
+
+cdef Tensor dropout_vjp(Tensor g, Tensor mask, Attrs a):
+    cdef PyObject* xs[2]
+    xs[0] = <PyObject*>g
+    xs[1] = <PyObject*>mask
+    return <Tensor>apply(DROPOUT_VJP, xs, 2, a)
+
+
+cdef Generator chosen(object generator):
+    if generator is None:
+        return default
+    if type(generator) is not Generator:
+        raise TypeError(f"generator must be a fastgrad.Generator or None, got {type(generator).__name__}")
+    return <Generator>generator
+
+
+cdef Attrs draw_attrs(Generator g):
+    cdef Attrs a = new_attrs()
+    prepare(g)
+    a.c.i[0] = <int64_t>g.address
+    a.py = g
+    return a
+
+
+cdef object fill(Op op, Tensor t, Attrs a):
+    """Fills t in place, in row-major order whatever its strides."""
+    cdef Tensor dense
+    cdef Generator g = a.py
+    if t.layout.c.flags & FG_DENSE:
+        with g.bits.lock:
+            return inplace(op, t, [], a)
+    dense = new_tensor(layout_like(t), t.dtype)
+    with g.bits.lock:
+        inplace(op, dense, [], a)
+    return t.copy_(dense)
+
+
+# ---- in-place ------------------------------------------------------------------------------------------------------
+
+cdef int only_real(Tensor t, str who) except -1:
+    if not fg_is_real(t.dtype):
+        raise DTypeError(f"{who}: not implemented for {dtype_of(t.dtype)}; it draws real numbers")
+    return 0
+
+
+cdef object fill_real(Op op, Tensor t, double first, double second, object generator):
+    cdef Attrs a = draw_attrs(chosen(generator))
+    a.c.f[0] = first
+    a.c.f[1] = second
+    return fill(op, t, a)
+
+
+def uniform_(Tensor self not None, double low=0, double high=1, *, generator=None, **named):
+    """Fills with draws from the uniform distribution on [from, to); returns this tensor."""
+    low, high = named.pop("from", low), named.pop("to", high)
+    if named:
+        raise TypeError(f"uniform_: unexpected argument {next(iter(named))!r}")
+    only_real(self, "uniform_")
+    if not low <= high:
+        raise RuntimeError(f"uniform_: expected from <= to, got [{low}, {high})")
+    return fill_real(UNIFORM, self, low, high, generator)
+
+
+def normal_(Tensor self not None, double mean=0, double std=1, *, generator=None):
+    """Fills with draws from the normal distribution; returns this tensor."""
+    only_real(self, "normal_")
+    if not std >= 0:
+        raise RuntimeError(f"normal_: expected std >= 0, got {std}")
+    return fill_real(NORMAL, self, mean, std, generator)
+
+
+def exponential_(Tensor self not None, double lambd=1, *, generator=None):
+    """Fills with draws from the exponential distribution of rate lambd; returns this tensor."""
+    only_real(self, "exponential_")
+    if not lambd > 0:
+        raise RuntimeError(f"exponential_: expected lambd > 0, got {lambd}")
+    return fill_real(EXPONENTIAL, self, lambd, 0, generator)
+
+
+def bernoulli_(Tensor self not None, p=0.5, *, generator=None):
+    """Fills with 1 with probability p, a number or a tensor of probabilities, else 0; returns this tensor."""
+    if type(p) is Tensor:
+        return self.copy_(bernoulli(p.expand(self.shape), generator=generator))
+    if not 0 <= p <= 1:
+        raise RuntimeError(f"bernoulli_: expected 0 <= p <= 1, got {p}")
+    return fill_real(BERNOULLI, self, p, 0, generator)
+
+
+cdef object LARGEST = {FG_F32: 2**24, FG_F64: 2**53, FG_I64: 2**63 - 1, FG_I32: 2**31 - 1, FG_U8: 255, FG_BOOL: 1}
+
+
+cdef object fill_integers(Tensor t, object low, object high, object generator, str who):
+    cdef Attrs a
+    if not low < high:
+        raise RuntimeError(f"{who}: expected low < high, got [{low}, {high})")
+    if not fg_is_real(t.dtype) and (low < -LARGEST[t.dtype] - 1 or high - 1 > LARGEST[t.dtype] or low < 0 and t.dtype >= FG_U8):
+        raise RuntimeError(f"{who}: [{low}, {high}) does not fit into {dtype_of(t.dtype)}")
+    a = draw_attrs(chosen(generator))
+    a.c.i[1] = low
+    a.c.i[2] = <int64_t><uint64_t>(high - low)
+    return fill(INTEGERS, t, a)
+
+
+def random_(Tensor self not None, low=None, high=None, *, generator=None, **named):
+    """Fills with draws from the integers in [from, to); up to the largest that the dtype holds exactly by default."""
+    low, high = named.pop("from", low), named.pop("to", high)
+    if named:
+        raise TypeError(f"random_: unexpected argument {next(iter(named))!r}")
+    if high is None:
+        low, high = (0, LARGEST[self.dtype] + 1) if low is None else (0, low)
+    return fill_integers(self, 0 if low is None else low, high, generator, "random_")
+
+
+for _f in (uniform_, normal_, exponential_, bernoulli_, random_):
+    install(_f.__name__, _f)
+
+
+# ---- new tensors ---------------------------------------------------------------------------------------------------
+
+cdef Tensor new_real(Layout lay, int code, object layout, object device, str who):
+    cdef Tensor t
+    check_options(device, layout, who)
+    t = new_tensor(lay, default_code() if code < 0 else code)
+    only_real(t, who)
+    return t
+
+
+@publish(method=False)
+def rand(*sizes, size=None, generator=None, dtype=None, layout=None, device=None, bint requires_grad=False,
+         bint pin_memory=False):
+    """Draws from the uniform distribution on [0, 1)."""
+    cdef Tensor t = new_real(sizes_layout(sizes, size, "rand"), code_of(dtype, "rand"), layout, device, "rand")
+    fill_real(UNIFORM, t, 0, 1, generator)
+    return finished(t, requires_grad)
+
+
+@publish(method=False)
+def randn(*sizes, size=None, generator=None, dtype=None, layout=None, device=None, bint requires_grad=False,
+          bint pin_memory=False):
+    """Draws from the normal distribution of mean 0 and variance 1."""
+    cdef Tensor t = new_real(sizes_layout(sizes, size, "randn"), code_of(dtype, "randn"), layout, device, "randn")
+    fill_real(NORMAL, t, 0, 1, generator)
+    return finished(t, requires_grad)
+
+
+@publish(method=False)
+def rand_like(Tensor input not None, *, generator=None, dtype=None, layout=None, device=None, bint requires_grad=False,
+              memory_format=None):
+    """Draws from the uniform distribution on [0, 1), in the shape and dtype of a tensor."""
+    cdef int code = code_of(dtype, "rand_like")
+    cdef Tensor t = new_real(layout_like(input), input.dtype if code < 0 else code, layout, device, "rand_like")
+    fill_real(UNIFORM, t, 0, 1, generator)
+    return finished(t, requires_grad)
+
+
+@publish(method=False)
+def randn_like(Tensor input not None, *, generator=None, dtype=None, layout=None, device=None, bint requires_grad=False,
+               memory_format=None):
+    """Draws from the normal distribution of mean 0 and variance 1, in the shape and dtype of a tensor."""
+    cdef int code = code_of(dtype, "randn_like")
+    cdef Tensor t = new_real(layout_like(input), input.dtype if code < 0 else code, layout, device, "randn_like")
+    fill_real(NORMAL, t, 0, 1, generator)
+    return finished(t, requires_grad)
+
+
+cdef tuple range_of(tuple given, dict named, str who):
+    """(low, high, rest) of f(high, ...) or f(low, high, ...), by position or by name."""
+    rest = list(given)
+    if "high" in named:
+        high = named.pop("high")
+        low = named.pop("low") if "low" in named else rest.pop(0) if rest and isinstance(rest[0], int) else 0
+    elif len(rest) > 1 and isinstance(rest[1], int):
+        low, high = rest[:2]
+        rest = rest[2:]
+    elif rest:
+        low, high = named.pop("low", 0), rest.pop(0)
+    else:
+        raise TypeError(f"{who}: missing the argument 'high'")
+    return int(low), int(high), rest
+
+
+@publish(method=False)
+def randint(*args, generator=None, dtype=None, layout=None, device=None, bint requires_grad=False, bint pin_memory=False,
+            **named):
+    """Draws from the integers in [low, high): ``randint(high, size)`` or ``randint(low, high, size)``; int64 by default."""
+    cdef int code = code_of(dtype, "randint")
+    cdef Tensor t
+    low, high, rest = range_of(args, named, "randint")
+    size = named.pop("size") if "size" in named else rest.pop(0) if rest else None
+    if size is None or isinstance(size, int) or rest or named:
+        raise TypeError("randint: expected randint(high, size) or randint(low, high, size) with a tuple for size")
+    check_options(device, layout, "randint")
+    t = new_tensor(sizes_layout((), size, "randint"), FG_I64 if code < 0 else code)
+    fill_integers(t, low, high, generator, "randint")
+    return finished(t, requires_grad)
+
+
+@publish(method=False)
+def randint_like(Tensor input not None, *args, generator=None, dtype=None, layout=None, device=None,
+                 bint requires_grad=False, memory_format=None, **named):
+    """Draws from the integers in [low, high) in the shape and dtype of a tensor: ``randint_like(x, high)``, ``(x, low, high)``."""
+    cdef int code = code_of(dtype, "randint_like")
+    cdef Tensor t
+    low, high, rest = range_of(args, named, "randint_like")
+    if rest or named:
+        raise TypeError("randint_like: expected randint_like(input, high) or randint_like(input, low, high)")
+    check_options(device, layout, "randint_like")
+    t = new_tensor(layout_like(input), input.dtype if code < 0 else code)
+    fill_integers(t, low, high, generator, "randint_like")
+    return finished(t, requires_grad)
+
+
+@publish(method=False)
+def randperm(n, *, generator=None, dtype=None, layout=None, device=None, bint requires_grad=False, bint pin_memory=False):
+    """The integers from 0 to n - 1 in random order; int64 by default."""
+    cdef int code = code_of(dtype, "randperm")
+    cdef Tensor t
+    if n < 0:
+        raise RuntimeError(f"randperm: n must be non-negative, got {n}")
+    check_options(device, layout, "randperm")
+    t = new_tensor(sizes_layout((int(n),), None, "randperm"), FG_I64)
+    fill(PERMUTATION, t, draw_attrs(chosen(generator)))
+    return finished(t if code < 0 else cast(t, code), requires_grad)
+
+
+@publish
+def bernoulli(Tensor input not None, p=None, *, generator=None):
+    """1 with the probability that the element of `input` is (or p), else 0; in the shape and dtype of `input`."""
+    cdef Tensor t = new_tensor(layout_like(input), input.dtype)
+    if p is not None:
+        return bernoulli_(t, p, generator=generator)
+    only_real(input, "bernoulli")
+    probabilities = array_of(input)
+    if not ((probabilities >= 0) & (probabilities <= 1)).all():
+        raise RuntimeError("bernoulli: expected all probabilities to be in [0, 1]")
+    fill_real(UNIFORM, t, 0, 1, generator)
+    return cast(t < alias(input), t.dtype)
+
+
+@publish(method=False)
+def normal(mean=0.0, std=1.0, size=None, *, generator=None, dtype=None, layout=None, device=None, bint requires_grad=False,
+           bint pin_memory=False):
+    """Draws from normal distributions: of one mean and std, numbers, in `size`; or of a tensor of means, of stds, or both."""
+    cdef Tensor t
+    if type(mean) is not Tensor and type(std) is not Tensor:
+        if size is None:
+            raise TypeError("normal: numbers for mean and std need a size")
+        t = randn(size=size, generator=generator, dtype=dtype, layout=layout, device=device)
+        if not std >= 0:
+            raise RuntimeError(f"normal: expected std >= 0, got {std}")
+        return finished(t * std + mean, requires_grad)
+    if type(std) is Tensor and bool((array_of(std) < 0).any()):
+        raise RuntimeError("normal: expected all elements of std >= 0")
+    spread = mean + std
+    return alias(randn_like(spread, generator=generator) * std + mean)
+
+
+@publish
+def multinomial(Tensor input not None, num_samples, replacement=False, *, generator=None):
+    """Indices drawn in proportion to the weights in each row of `input` [..., n], shape [..., num_samples], int64.
+
+    Raises RuntimeError for weights that are negative, not finite or sum to zero, and for more samples than weights above zero
+    without replacement.
+    """
+    cdef Tensor keys
+    only_real(input, "multinomial")
+    weights = array_of(input).astype(np.float64)
+    if input.layout.c.ndim not in (1, 2):
+        raise RuntimeError(f"multinomial: expected 1 or 2 dimensions, got {input.layout.c.ndim}")
+    if not (np.isfinite(weights) & (weights >= 0)).all() or not (weights.sum(-1) > 0).all():
+        raise RuntimeError("multinomial: weights must be finite, non-negative, and not all zero in a row")
+    if num_samples <= 0:
+        raise RuntimeError(f"multinomial: cannot draw {num_samples} samples")
+    if replacement:
+        keys = rand(*weights.shape[:-1], num_samples, generator=generator, dtype=dtype_of(FG_F64))
+        edges = weights.cumsum(-1)
+        edges /= edges[..., -1:]
+        found = [np.searchsorted(e, u, side="right") for e, u in zip(np.atleast_2d(edges), np.atleast_2d(array_of(keys)))]
+        return functions["tensor"](np.array(found).reshape(*weights.shape[:-1], num_samples))
+    if num_samples > (weights > 0).sum(-1).min():
+        raise RuntimeError(f"multinomial: cannot draw {num_samples} samples without replacement from fewer weights above zero")
+    # The smallest of exponential variables divided by the weights (Efraimidis and Spirakis, 2006).
+    keys = functions["empty"](*weights.shape, dtype=dtype_of(FG_F64))
+    fill_real(EXPONENTIAL, keys, 1, 0, generator)
+    with np.errstate(divide="ignore"):
+        order = np.argsort(array_of(keys) / weights, -1, kind="stable")
+    return functions["tensor"](np.ascontiguousarray(order[..., :num_samples]))
+
+
+# ---- dropout -------------------------------------------------------------------------------------------------------
+
+@publish(method=False)
+def dropout(Tensor input not None, double p=0.5, bint training=True, *, generator=None):
+    """In training, each element is zero with probability p and otherwise scaled by 1 / (1 - p); else the input itself."""
+    cdef Attrs a
+    cdef Generator g
+    cdef PyObject* px = <PyObject*>input
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout: the probability has to be between 0 and 1, got {p}")
+    if not training or p == 0:
+        return input
+    only_real(input, "dropout")
+    g = chosen(generator)
+    a = draw_attrs(g)
+    a.c.f[0] = 1 - p
+    a.c.f[1] = 1 / (1 - p) if p < 1 else 0
+    with g.bits.lock:
+        return apply(DROPOUT, &px, 1, a)
