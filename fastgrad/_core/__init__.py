@@ -5,7 +5,21 @@ import importlib as _importlib
 from . import memory, tensor, inplace, table, shape, backward, modes  # noqa: F401
 
 # The families of the table: each registers its records and user functions as it is imported.
-FAMILIES = ("create", "elementwise", "reduce", "rows", "linalg", "indexing", "multi", "random")
+FAMILIES = (
+    "create",
+    "interop",
+    "convert",
+    "copying",
+    "elementwise",
+    "activation",
+    "reduce",
+    "rows",
+    "linalg",
+    "indexing",
+    "multi",
+    "function",
+    "random",
+)
 for _name in FAMILIES:
     try:
         _importlib.import_module(f"{__name__}.{_name}")
@@ -14,6 +28,10 @@ for _name in FAMILIES:
 
 from ._errors import DTypeError, MissingState, ShapeError  # noqa: E402, F401
 from .backward import RemovableHandle, grad  # noqa: E402, F401
+from .convert import set_printer  # noqa: E402, F401
+from .copying import Parameter  # noqa: E402, F401
+from .create import contiguous_format, device, preserve_format, strided  # noqa: E402, F401
+from .function import Function  # noqa: E402, F401
 from .memory import DType as dtype  # noqa: E402, F401
 from .memory import DTYPES, Size, empty_cache, memory_stats, reset_peak_memory_stats  # noqa: E402, F401
 from .modes import (  # noqa: E402, F401
@@ -25,7 +43,17 @@ from .modes import (  # noqa: E402, F401
     set_grad_enabled,
 )
 from .multi import clear_grads, clip_grads_, grad_norm, multi_step, scale_grads_  # noqa: E402, F401
+from .random import (  # noqa: E402, F401
+    Generator,
+    default_generator,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
 from .table import functions  # noqa: E402
 from .tensor import Tensor, get_default_dtype, set_default_dtype  # noqa: E402, F401
 
+globals().update(DTYPES)
 globals().update(functions)
