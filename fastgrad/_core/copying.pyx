@@ -13,6 +13,18 @@ from .table import functions
 from .tensor import install
 
 
+cdef extern from "Python.h":
+    object PyObject_GenericGetDict(object, void*)
+
+
+cdef dict attributes_of(Tensor t):
+    """The user's attributes; none makes no dictionary."""
+    return {} if t.attributes == NULL else <dict>t.attributes
+
+
+install("__dict__", property(lambda Tensor self: PyObject_GenericGetDict(self, NULL), None, None, "The user's attributes."))
+
+
 class _ParameterMeta(type):
     def __instancecheck__(cls, instance):
         return type(instance) is Tensor and ((<Tensor>instance).flags & PARAMETER) != 0
@@ -64,7 +76,8 @@ def __copy__(Tensor self not None):
     """Another tensor that shares this one's memory."""
     only_leaf(self, "copy.copy()")
     c = like(self, self.storage)
-    c.__dict__.update(self.__dict__)
+    for name, value in attributes_of(self).items():
+        setattr(c, name, value)
     return c
 
 
@@ -83,7 +96,7 @@ def __deepcopy__(Tensor self not None, memo):
     memo[id(self)] = c
     if self.grad is not None and self.flags & REQUIRES_GRAD:
         c.grad = copying.deepcopy(self.grad, memo)
-    for name, value in self.__dict__.items():
+    for name, value in attributes_of(self).items():
         setattr(c, name, copying.deepcopy(value, memo))
     return c
 
@@ -94,15 +107,15 @@ def _rebuild(array, parameter, requires_grad, attributes):
         t.flags |= PARAMETER
     if requires_grad:
         require_grad(t)
-    if attributes:
-        t.__dict__.update(attributes)
+    for name, value in attributes.items():
+        setattr(t, name, value)
     return t
 
 
 def __reduce_ex__(Tensor self not None, protocol):
     """Pickles the values, requires_grad and attributes; not the gradient."""
     only_leaf(self, "pickle")
-    return _rebuild, (array_of(self), isinstance(self, Parameter), self.requires_grad, dict(self.__dict__))
+    return _rebuild, (array_of(self), isinstance(self, Parameter), self.requires_grad, attributes_of(self))
 
 
 for _f in (__copy__, __deepcopy__, __reduce_ex__):
