@@ -213,8 +213,27 @@ static int nonzero(fg_call *c) {
     return FG_OK;
 }
 
+/* ---- masked_fill: y, x, mask (bool), value (0-d); x where the mask is false, the value elsewhere ------------------- */
+
+static int masked_fill(fg_call *c) {
+    fg_run move = fg_move(c->v[0].dtype, c->v[0].dtype);
+    const fg_view both[2] = {c->v[0], c->v[2]};
+    int64_t bytes = fg_itemsize[c->v[0].dtype];
+    if (c->v[0].data != c->v[1].data) fg_copy(c->v, c->v + 1);
+    fg_iter it;
+    fg_iter_init(&it, c->v[0].lay, 2, both);
+    for (int64_t k = 0; k < it.runs; k++, fg_iter_next(&it)) {
+        const uint8_t *mask = (const uint8_t *)c->v[2].data + it.at[1];
+        char *y = (char *)c->v[0].data + it.at[0] * bytes;
+        for (int64_t i = 0; i < it.len; i++)
+            if (mask[i * it.step[1]]) move(1, y + i * it.step[0] * bytes, 1, c->v[3].data, 1);
+    }
+    return FG_OK;
+}
+
 #define ALL(k) {k, k, k, k, k, k}
 const fg_entry fg_index_entries[] = {
     {"index", ALL(index_)},   {"index_put", ALL(index_put)}, {"gather", ALL(gather)},
-    {"scatter", ALL(scatter)}, {"nonzero", ALL(nonzero)},     {NULL, {NULL}},
+    {"scatter", ALL(scatter)}, {"nonzero", ALL(nonzero)},
+    {"masked_fill", ALL(masked_fill)}, {NULL, {NULL}},
 };
