@@ -1,7 +1,8 @@
 /* The elementwise kernels of float32 and float64, one line each:
  *     name, how many parameters it reads (p, q, r = f[0], f[1], f[2] of the attributes), value from the inputs a, b, c.
  * TEST lines (name, inputs, value) write bools; SELECT reads a bool first. POWER lines have faster values for the single
- * exponents 2, 3 and 1/2. `t` is the dtype: constants are cast to it.
+ * exponents 2, 3 and 1/2. WITHIN lines (name, test, value, value) take the first value where all elements of a block
+ * pass the test. `t` is the dtype: constants are cast to it.
  * A NaN must reach the result, so comparisons are written for the branch that a NaN takes. */
 
 /* arithmetic */
@@ -49,8 +50,8 @@ BINARY(logaddexp, 0, a == b ? a + (t)0.6931471805599453 : (a > b ? a : b) + fg_l
 BINARY(xlogy, 0, (a == 0) & (b == b) ? 0 : a * fg_log(b))
 
 /* trigonometric, hyperbolic, error functions */
-UNARY(sin, 0, fg_sin(a))
-UNARY(cos, 0, fg_cos(a))
+WITHIN(sin, fg_in_quadrants(a), fg_sin(a), fg_any_sin(a))
+WITHIN(cos, fg_in_quadrants(a), fg_cos(a), fg_any_cos(a))
 UNARY(tan, 0, fg_tan(a))
 UNARY(asin, 0, fg_asin(a))
 UNARY(acos, 0, fg_acos(a))

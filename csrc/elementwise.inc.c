@@ -28,6 +28,28 @@
                                   : e == (T)0.5       ? FG_SET(name##_half_loop)                   \
                                                       : FG_SET(name##_loop));                      \
     }
+enum { FG_SET(BLOCK) = 256 };
+#define WITHIN(name, ...)                   \
+    WITHIN_OF(name##_f32, float, __VA_ARGS__) \
+    WITHIN_OF(name##_f64, double, __VA_ARGS__)
+#define WITHIN_OF(name, T, test, value, otherwise)                                            \
+    LOOP(name##_within, T, T, T, LOAD_1, P_0, value)                                          \
+    LOOP(name##_anywhere, T, T, T, LOAD_1, P_0, otherwise)                                    \
+    static void FG_SET(name##_loop)(int64_t n, void *py, const void *pa, const void *pb,      \
+                                    const void *pc, const fg_attrs *at) {                     \
+        for (int64_t start = 0; start < n; start += FG_SET(BLOCK)) {                                     \
+            const T *x = (const T *)pa + start;                                                \
+            int64_t size = n - start < FG_SET(BLOCK) ? n - start : FG_SET(BLOCK);                               \
+            int all = 1;                                                                      \
+            for (int64_t i = 0; i < size; i++) {                                              \
+                const T a = x[i];                                                             \
+                all &= (test);                                                                \
+            }                                                                                 \
+            (all ? FG_SET(name##_within_loop) : FG_SET(name##_anywhere_loop))(                \
+                size, (T *)py + start, x, pb, pc, at);                                         \
+        }                                                                                     \
+    }                                                                                         \
+    KERNEL_1(name)
 #include "elementwise.h"
 #undef UNARY
 #undef BINARY
@@ -35,6 +57,7 @@
 #undef TEST
 #undef SELECT
 #undef POWER
+#undef WITHIN
 
 #define ROW(name, ...) {#name, {FG_SET(name##_f32), FG_SET(name##_f64)}},
 #define UNARY ROW
@@ -43,6 +66,7 @@
 #define TEST ROW
 #define SELECT ROW
 #define POWER ROW
+#define WITHIN ROW
 static const fg_entry FG_SET(elementwise_entries)[] = {
 #include "elementwise.h"
     {NULL},
@@ -54,3 +78,4 @@ static const fg_entry FG_SET(elementwise_entries)[] = {
 #undef TEST
 #undef SELECT
 #undef POWER
+#undef WITHIN

@@ -31,6 +31,14 @@ FG_LIBM_2(atan2)
 FG_LIBM_2(hypot)
 FG_LIBM_2(fmod)
 
+/* sin and cos of numbers of any size; the fast ones reduce by up to so many quadrants. */
+static inline float fg_any_sin_f32(float x) { return sinf(x); }
+static inline float fg_any_cos_f32(float x) { return cosf(x); }
+static inline double fg_any_sin_f64(double x) { return sin(x); }
+static inline double fg_any_cos_f64(double x) { return cos(x); }
+static inline int fg_in_quadrants_f32(float x) { return fabsf(x) < FG_QUADRANTS_F32; }
+static inline int fg_in_quadrants_f64(double x) { return fabs(x) < FG_QUADRANTS_F64; }
+
 /* Python's division: the remainder has the divisor's sign, the quotient is rounded down. */
 #define FG_DIVISION(T, s)                                                                         \
     static inline T fg_remainder_##s(T x, T y) {                                                  \
@@ -83,6 +91,9 @@ FG_GELU_TANH(double, f64)
 #define fg_log1p(x) FG_TYPED(log1p, x)(x)
 #define fg_sin(x) FG_TYPED(sin, x)(x)
 #define fg_cos(x) FG_TYPED(cos, x)(x)
+#define fg_any_sin(x) FG_TYPED(any_sin, x)(x)
+#define fg_any_cos(x) FG_TYPED(any_cos, x)(x)
+#define fg_in_quadrants(x) FG_TYPED(in_quadrants, x)(x)
 #define fg_tan(x) FG_TYPED(tan, x)(x)
 #define fg_asin(x) FG_TYPED(asin, x)(x)
 #define fg_acos(x) FG_TYPED(acos, x)(x)

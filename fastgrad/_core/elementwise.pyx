@@ -12,6 +12,8 @@ from .inplace cimport inplace
 from .shape cimport expand_to
 from .tensor cimport *
 
+import numpy as np
+
 from .table import DIAGONAL, LINEAR, NONE, functions, op, publish
 from .tensor import install
 
@@ -79,16 +81,14 @@ cdef object where(object condition, object x, object y):
 def one(lo, hi, either=False):
     """Samples for one input between lo and hi, of both signs if `either`."""
     def draw(r, shape):
-        x = r.uniform(lo, hi, shape)
-        return x * r.choice([-1.0, 1.0], shape) if either else x
+        return np.asarray(r.uniform(lo, hi, shape) * (r.choice([-1.0, 1.0], shape) if either else 1.0))
     return lambda r: [((draw(r, (2, 3)),), {}), ((draw(r, ()),), {})]
 
 
 def two(lo=0.5, hi=2.0, either=True):
     """Samples for two inputs: of one shape, broadcast both ways, 0-d."""
     def draw(r, shape):
-        x = r.uniform(lo, hi, shape)
-        return x * r.choice([-1.0, 1.0], shape) if either else x
+        return np.asarray(r.uniform(lo, hi, shape) * (r.choice([-1.0, 1.0], shape) if either else 1.0))
     return lambda r: [((draw(r, a), draw(r, b)), {}) for a, b in
                       [((2, 3), (2, 3)), ((2, 3), (3,)), ((2, 1), (1, 3)), ((), (2,)), ((), ())]]
 
@@ -207,9 +207,9 @@ cdef Op CLAMP = function("clamp", lambda g, x0, a: apply3(CLAMP_VJP, g, x0, None
                          lambda r: [((r.uniform(0.5, 2, (2, 3)), 0.8, 1.2), {}), ((r.normal(size=(2, 3)),), {"min": 9.0})],
                          "x0 between two bounds; the derivative at a bound is 1.", dtype="T->T", public="", flops=2)
 cdef Op CLAMP_MIN = function("clamp_min", lambda g, x0, a: apply3(CLAMP_VJP, g, x0, None, params(factor(a), INFINITY)),
-                             one(0.5, 2, True), "x0, but at least a bound.", dtype="T->T", public="")
+                             lambda r: [((r.uniform(0.5, 2, (2, 3)), 1.2), {})], "x0, but at least a bound.", dtype="T->T", public="")
 cdef Op CLAMP_MAX = function("clamp_max", lambda g, x0, a: apply3(CLAMP_VJP, g, x0, None, params(-INFINITY, factor(a))),
-                             one(0.5, 2, True), "x0, but at most a bound.", dtype="T->T", public="")
+                             lambda r: [((r.uniform(0.5, 2, (2, 3)), 1.2), {})], "x0, but at most a bound.", dtype="T->T", public="")
 cdef Op CLAMP_VJP = operation("clamp_vjp", (lambda g, x1, a: apply3(CLAMP_VJP, g, x1, None, a), None), None,
                               "x0 where x1 lies between two bounds, else 0.", flops=2)
 
