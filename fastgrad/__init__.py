@@ -10,7 +10,7 @@ from ._version import __version__
 
 try:
     from . import _core
-except ModuleNotFoundError as _error:
+except ImportError as _error:
     if _error.name is None or not _error.name.startswith("fastgrad._core"):
         raise
     raise ImportError(
