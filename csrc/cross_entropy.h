@@ -79,39 +79,58 @@ static int FN(cross_entropy)(fg_call *call) {
     return FG_OK;
 }
 
-/* dx; g, p, labels, weight */
-static int FN(cross_entropy_vjp)(fg_call *call) {
-    const fg_view *v = call->v;
-    T *restrict dx = v[0].data, divisor;
-    const T *g = v[1].data, *restrict p = v[2].data, e = (T)call->attrs->f[0];
+/* How much the term of the label itself, and the smoothed term, of sample i count. */
+static void FN(shares)(const fg_call *call, const FN(targets) *to, int64_t i, T g, T *hit, T *miss) {
+    T e = (T)call->attrs->f[0];
+    int64_t c = to->labels[i];
+    *hit = *miss = 0;
+    if (c == to->ignored) return;
+    *hit = g * (1 - e) * (to->weight ? to->weight[c] : 1);
+    *miss = g * (e / (T)to->classes);
+}
+
+/* y = p times what the probabilities of a sample count in its gradient, and less the targets if `targets`.
+ * v: g, labels, weight */
+FG_ALWAYS_INLINE int FN(cross_entropy_grad)(fg_call *call, const T *restrict p, const fg_view *v, int targets) {
+    T *restrict y = call->v[0].data, divisor;
+    const T *g = v[0].data;
     int each = call->attrs->mode == FG_NONE;
-    fg_blocks b = fg_around(v[2].lay, 1u << call->attrs->axis);
-    FN(targets) to = FN(targets_of)(call, &v[3], b.n);
+    fg_blocks b = fg_around(call->v[0].lay, 1u << call->attrs->axis);
+    FN(targets) to = FN(targets_of)(call, &v[1], b.n);
     int code = FN(divisor_of)(call, &to, &divisor);
     if (code) return code;
-    T share = e / (T)b.n, all = e ? FN(total_weight)(&to) : 0;
+    T all = call->attrs->f[0] != 0 ? FN(total_weight)(&to) : 0;
     for (int64_t o = 0; o < b.outer; o++)
         for (int64_t j = 0; j < b.inner; j++) {
             int64_t i = o * b.inner + j, c = to.labels[i], at = o * b.n * b.inner + j;
-            T hit = 0, miss = 0; /* how much the label's own term, and the smoothed one, count */
-            if (c != to.ignored) {
-                T gi = g[each ? i : 0] / divisor;
-                hit = gi * (1 - e) * (to.weight ? to.weight[c] : 1);
-                miss = gi * share;
-            }
+            T hit, miss;
+            FN(shares)(call, &to, i, g[each ? i : 0] / divisor, &hit, &miss);
             T scale = hit + miss * all;
             if (b.inner == 1 && b.n > FN(SHORT))
-                for (int64_t k = 0; k < b.n; k++) dx[at + k] = p[at + k] * scale;
+                for (int64_t k = 0; k < b.n; k++) y[at + k] = p[at + k] * scale;
             else
                 for (int64_t k = 0; k < b.n; k++) {
                     FG_SHORT_LOOP;
-                    dx[at + k * b.inner] = p[at + k * b.inner] * scale;
+                    y[at + k * b.inner] = p[at + k * b.inner] * scale;
                 }
+            if (!targets) continue;
             if (miss != 0)
-                for (int64_t k = 0; k < b.n; k++) dx[at + k * b.inner] -= to.weight ? miss * to.weight[k] : miss;
-            if (c != to.ignored) dx[at + c * b.inner] -= hit;
+                for (int64_t k = 0; k < b.n; k++) y[at + k * b.inner] -= to.weight ? miss * to.weight[k] : miss;
+            if (c != to.ignored) y[at + c * b.inner] -= hit;
         }
     return FG_OK;
+}
+
+/* dx; x, g, p, labels, weight. x is there for the rule alone: p has no history. */
+static int FN(cross_entropy_vjp)(fg_call *call) {
+    const fg_view *v = call->v;
+    const fg_view operands[3] = {v[2], v[4], v[5]};
+    return FN(cross_entropy_grad)(call, v[3].data, operands, 1);
+}
+
+/* The part of cross_entropy_vjp that is linear in p: y; p, g, labels, weight. */
+static int FN(cross_entropy_scale)(fg_call *call) {
+    return FN(cross_entropy_grad)(call, call->v[1].data, &call->v[2], 0);
 }
 
 /* loss; x (log-probabilities), labels, weight */

@@ -25,12 +25,12 @@ FG_ALWAYS_INLINE int FN(loss)(fg_call *call, T (*value)(T, T, T)) {
     return FG_OK;
 }
 
-/* dx; g, x, t */
+/* dx; x, t, g */
 FG_ALWAYS_INLINE int FN(loss_vjp)(fg_call *call, T (*slope)(T, T, T)) {
     const fg_view *v = call->v;
-    const T *g = v[1].data, *x = v[2].data, *t = v[3].data, p = (T)call->attrs->f[0];
+    const T *x = v[1].data, *t = v[2].data, *g = v[3].data, p = (T)call->attrs->f[0];
     T *dx = v[0].data;
-    int64_t size = v[2].lay->size;
+    int64_t size = v[1].lay->size;
     if (call->attrs->mode == FG_NONE) {
         for (int64_t i = 0; i < size; i++) dx[i] = g[i] * slope(x[i], t[i], p);
         return FG_OK;

@@ -31,6 +31,7 @@ static const fg_entry FG_SET(rows_entries)[] = {
     REALS("log_softmax_vjp", log_softmax_vjp),
     REALS("cross_entropy", cross_entropy),
     REALS("cross_entropy_vjp", cross_entropy_vjp),
+    REALS("cross_entropy_scale", cross_entropy_scale),
     REALS("nll_loss", nll_loss),
     REALS("nll_loss_vjp", nll_loss_vjp),
     REALS("mse_loss", mse_loss),

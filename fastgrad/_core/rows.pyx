@@ -1,0 +1,627 @@
+"""The family of fused ops of networks: softmax, losses, normalisation. Each is one pass over its rows where a composition
+would make several; its derivative kernel is an op with a rule of its own, so that second derivatives exist.
+"""
+
+from cpython.object cimport PyObject
+from libc.math cimport sqrt
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy
+
+from .create cimport code_of
+from .elementwise cimport over, params, times, where
+from .reduce cimport mean_over, spread, sum_over
+from .shape cimport dim_of, expand_to, read_shape, reshape_to
+from .table cimport ShapeRule, give, shape_rule
+from .tensor cimport *
+
+from ._errors import DTypeError, ShapeError
+from .table import LINEAR, NONE, functions, joint, op, publish
+
+cdef enum:          # attrs.mode of a loss
+    NO_REDUCTION, MEAN_REDUCTION, SUM_REDUCTION
+
+
+# ---- what rules and user functions are written with ----------------------------------------------------------------
+
+cdef Attrs along(int axis):
+    cdef Attrs a = new_attrs()
+    a.c.axis = axis
+    return a
+
+
+cdef unsigned int axis_mask(Tensor x, Attrs a):
+    return <unsigned int>1 << a.c.axis if x.layout.c.ndim else 0
+
+
+cdef Tensor sums(Tensor x, Attrs a):
+    """The sums along the axis of a, which stays with size 1."""
+    return sum_over(x, axis_mask(x, a), True)
+
+
+cdef Layout dense_like(Tensor x):
+    return x.layout if x.layout.c.flags & FG_DENSE else dense_layout(x.layout.c.ndim, x.layout.c.shape)
+
+
+cdef unsigned int all_axes(Tensor x):
+    return (<unsigned int>1 << x.layout.c.ndim) - 1
+
+
+cdef int mode_of(object reduction, str who) except -1:
+    if reduction == "mean":
+        return MEAN_REDUCTION
+    if reduction == "sum":
+        return SUM_REDUCTION
+    if reduction == "none":
+        return NO_REDUCTION
+    raise ValueError(f"{who}: {reduction!r} is not a valid value for reduction; it may be 'none', 'mean' or 'sum'")
+
+
+# ---- softmax -------------------------------------------------------------------------------------------------------
+
+cdef Op SOFTMAX_VJP = op(
+    "softmax_vjp", shape="SAME", dtype="TT->T", dense=True, family="rows", doc="y (g - sum(g y)).",
+    vjp=(lambda g, x1, a: apply_list(SOFTMAX_VJP, [g, x1], a),
+         lambda g, x0, x1, a: g * (x0 - sums(x0 * x1, a)) - x0 * sums(g * x1, a)))
+cdef Op SOFTMAX = op(
+    "softmax", shape="SAME", dtype="T->T", dense=True, family="rows",
+    vjp=(lambda g, y, a: apply_list(SOFTMAX_VJP, [g, y], a),),
+    sample=lambda r: [((r.normal(size=(2, 3)),), {"dim": 1}), ((r.normal(size=(2, 3, 2)),), {"dim": -2})],
+    doc="e^x / sum e^x along one dimension, shifted by the maximum.")
+cdef Op LOG_SOFTMAX_VJP = op(
+    "log_softmax_vjp", shape="SAME", dtype="TT->T", dense=True, family="rows", doc="g - e^y sum(g).",
+    vjp=(lambda g, x1, a: g - sums(g * x1.exp(), a), lambda g, x0, x1, a: -g * x1.exp() * sums(x0, a)))
+cdef Op LOG_SOFTMAX = op(
+    "log_softmax", shape="SAME", dtype="T->T", dense=True, family="rows",
+    vjp=(lambda g, y, a: apply_list(LOG_SOFTMAX_VJP, [g, y], a),),
+    sample=lambda r: [((r.normal(size=(2, 3)),), {"dim": 1}), ((r.normal(size=(2, 3, 2)),), {"dim": -2})],
+    doc="x - log sum e^x along one dimension, shifted by the maximum.")
+
+
+cdef object along_dim(Op o, Tensor x, object dim, object dtype):
+    cdef int code = code_of(dtype, o.name)
+    if code >= 0 and code != x.dtype:
+        x = cast(x, code)
+    if dim is None:
+        raise TypeError(f"{o.name}: say along which dimension, dim=...")
+    return apply1(o, x, along(dim_of(dim, x.layout.c.ndim)))
+
+
+@publish
+def softmax(Tensor input not None, dim=None, dtype=None):
+    """exp(x) / sum(exp(x)) along `dim`."""
+    return along_dim(SOFTMAX, input, dim, dtype)
+
+
+@publish
+def log_softmax(Tensor input not None, dim=None, dtype=None):
+    """log(softmax(x)) along `dim`, without computing the softmax."""
+    return along_dim(LOG_SOFTMAX, input, dim, dtype)
+
+
+# ---- losses against labels -----------------------------------------------------------------------------------------
+# attrs: axis, that of the classes; mode, the reduction; i[0], the label to ignore; f[0], the label smoothing.
+
+cdef int infer_label_loss(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
+    cdef Tensor labels = <Tensor>xs[1]
+    give(lays, 0, dense_like(labels) if a.c.mode == NO_REDUCTION else scalar_layout)
+    if op.outputs > 1:
+        give(lays, 1, dense_like(<Tensor>xs[0]))
+    return 0
+
+
+cdef object gradient_sum(Tensor h, Tensor y, Attrs a):
+    """The gradient of a loss's own gradient, from h for y: y is y of g = 1."""
+    if a.c.mode == NO_REDUCTION:
+        return sum_over(<Tensor>(h * y), axis_mask(h, a), False)
+    return sum_over(<Tensor>(h * y), all_axes(h), False)
+
+
+cdef Tensor ones_like(Tensor g):
+    return expand_to(scalar(1, g.dtype), g.layout.c.ndim, g.layout.c.shape)
+
+
+cdef Op CROSS_ENTROPY_SCALE = op(
+    "cross_entropy_scale", shape="SAME", dtype="TTiT->T", dense=True, family="rows",
+    vjp=(lambda g, x1, x2, x3, a: apply_list(CROSS_ENTROPY_SCALE, [g, x1, x2, x3], a),
+         lambda g, x0, x1, x2, x3, a: gradient_sum(g, apply_list(CROSS_ENTROPY_SCALE, [x0, ones_like(x1), x2, x3], a), a),
+         None, None),
+    doc="The part of cross_entropy_vjp that is linear in the probabilities.")
+cdef Op CROSS_ENTROPY_VJP = op(
+    "cross_entropy_vjp", shape="SAME", dtype="TTTiT->T", dense=True, family="rows",
+    vjp=(lambda g, x0, x1, x3, x4, a: apply_list(CROSS_ENTROPY_SCALE, [
+             apply_list(SOFTMAX_VJP, [g, apply1(SOFTMAX, x0, a)], a), x1, x3, x4], a),
+         lambda g, x0, x1, x2, x3, x4, a: gradient_sum(
+             g, apply_list(CROSS_ENTROPY_VJP, [x0, ones_like(x1), x2, x3, x4], a), a),
+         None, None, None),
+    doc="g (softmax(x) - target), times weights and divided as the reduction says; x2 is the softmax.")
+cdef Op CROSS_ENTROPY = op(
+    "cross_entropy", shape=shape_rule(infer_label_loss), dtype="TiT->TT", outputs=2, aux=1, dense=True, family="rows",
+    vjp=(lambda g, x0, y1, x1, x2, a: apply_list(CROSS_ENTROPY_VJP, [x0, g, y1, x1, x2], a), None, None),
+    sample=lambda r: [((r.normal(size=(4, 3)), r.integers(0, 3, 4)), {}),
+                      ((r.normal(size=(2, 3, 2)), r.integers(0, 3, (2, 2))), {"reduction": "none", "label_smoothing": 0.1}),
+                      ((r.normal(size=(4, 3)), r.integers(0, 3, 4)), {"reduction": "sum", "ignore_index": 1}),
+                      ((r.normal(size=3), r.integers(0, 3, ())), {})],
+    doc="-log softmax(x)[label], with class weights, label smoothing and a label to ignore; its second output is the softmax.")
+cdef Op NLL_LOSS_VJP = op(
+    "nll_loss_vjp", shape="GIVEN", dtype="TiT->T", dense=True, jvp=LINEAR, family="rows",
+    vjp=(lambda g, x1, x2, a: apply_list(NLL_LOSS, [g, x1, x2], a), None, None),
+    doc="-g times the weight at the label, 0 elsewhere.")
+cdef Op NLL_LOSS = op(
+    "nll_loss", shape=shape_rule(infer_label_loss), dtype="TiT->T", dense=True, family="rows",
+    vjp=(lambda g, s0, x1, x2, a: apply_list(NLL_LOSS_VJP, [g, x1, x2], shaped(a, s0)), None, None),
+    sample=lambda r: [((r.normal(size=(4, 3)), r.integers(0, 3, 4)), {}),
+                      ((r.normal(size=(2, 3, 2)), r.integers(0, 3, (2, 2))), {"reduction": "none"})],
+    doc="-x[label], with class weights and a label to ignore.")
+
+
+cdef Attrs shaped(Attrs a, Layout s):
+    """a, with the shape of s."""
+    cdef Attrs b = new_attrs()
+    b.c = a.c
+    b.c.ndim = s.c.ndim
+    memcpy(b.c.shape, s.c.shape, sizeof(b.c.shape))
+    return b
+
+
+cdef object label_loss(Op o, Tensor x, Tensor labels, Tensor weight, object ignore_index, object reduction, double smoothing):
+    cdef Attrs a = new_attrs()
+    cdef fg_layout* l = &x.layout.c
+    cdef fg_layout* t = &labels.layout.c
+    cdef int axis = 1 if l.ndim > 1 else 0
+    cdef int k
+    a.c.axis = axis
+    a.c.mode = mode_of(reduction, o.name)
+    a.c.i[0] = ignore_index
+    a.c.f[0] = smoothing
+    if l.ndim == 0:
+        raise ShapeError(f"{o.name}: expected scores of shape (N, C), (C) or (N, C, ...), got a 0-d tensor")
+    if not 0 <= smoothing <= 1:
+        raise RuntimeError(f"{o.name}: label_smoothing must be between 0 and 1, got {smoothing}")
+    if fg_is_real(labels.dtype) or labels.dtype == FG_BOOL:
+        raise DTypeError(f"{o.name}: expected labels of an integer dtype, got {dtype_of(labels.dtype).name}")
+    if t.ndim != l.ndim - 1:
+        raise_labels(o, x, labels)
+    for k in range(t.ndim):
+        if t.shape[k] != l.shape[k if k < axis else k + 1]:
+            raise_labels(o, x, labels)
+    if weight is not None and (weight.layout.c.ndim != 1 or weight.layout.c.size != l.shape[axis]):
+        raise ShapeError(f"{o.name}: expected a weight for each of the {l.shape[axis]} classes, got shape {tuple(weight.shape)}")
+    return apply_list(o, [x, labels, weight], a)
+
+
+cdef int raise_labels(Op o, Tensor x, Tensor labels) except -1:
+    shape = list(x.shape)
+    del shape[1 if len(shape) > 1 else 0]
+    raise ShapeError(f"{o.name}: scores of shape {tuple(x.shape)} need labels of shape {tuple(shape)}, got {tuple(labels.shape)}")
+
+
+@publish(method=False)
+def cross_entropy(Tensor input not None, Tensor target not None, Tensor weight=None, *, ignore_index=-100, reduction="mean",
+                  double label_smoothing=0.0):
+    """-log softmax(x)[label] from logits (N, C, ...) or (C) and integer labels of that shape without C.
+
+    weight: a factor for each class. ignore_index: a label that contributes nothing. reduction: 'mean' (over the weights of
+    the labels), 'sum' or 'none'. label_smoothing: the share of the target that is spread evenly over the classes.
+    """
+    return label_loss(CROSS_ENTROPY, input, target, weight, ignore_index, reduction, label_smoothing)
+
+
+@publish(method=False)
+def nll_loss(Tensor input not None, Tensor target not None, Tensor weight=None, *, ignore_index=-100, reduction="mean"):
+    """-x[label] from log-probabilities (N, C, ...) or (C) and integer labels of that shape without C.
+
+    weight: a factor for each class. ignore_index: a label that contributes nothing. reduction: 'mean' (over the weights of
+    the labels), 'sum' or 'none'.
+    """
+    return label_loss(NLL_LOSS, input, target, weight, ignore_index, reduction, 0.0)
+
+
+# ---- elementwise losses --------------------------------------------------------------------------------------------
+# attrs: mode, the reduction; f[0], the parameter. A loss never broadcasts its target in silence: (N, 1) against (N,) would
+# be an N x N loss, and train to the mean.
+
+cdef int infer_loss(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
+    give(lays, 0, dense_like(<Tensor>xs[0]) if a.c.mode == NO_REDUCTION else scalar_layout)
+    return 0
+
+
+cdef object weighted(Tensor g, Tensor x, Attrs a):
+    """The gradient of each element's loss."""
+    if a.c.mode == MEAN_REDUCTION:
+        return g / <double>x.layout.c.size
+    return g
+
+
+cdef object loss_sum(Tensor h, Tensor y, Attrs a):
+    return h * y if a.c.mode == NO_REDUCTION else sum_over(<Tensor>(h * y), all_axes(h), False)
+
+
+def loss(name, curvature, cross, target_slope, sample, doc):
+    """Records an elementwise loss f(x, t) and its vjp with respect to x.
+
+    curvature(x, t, p) and cross(x, t, p) are the derivatives of df/dx by x and t, target_slope(x, t, p) is df/dt; None: 0.
+    """
+    cdef Op vjp = op(
+        name + "_vjp", shape="SAME", dtype="TTT->T", dense=True, family="rows", doc=f"g times the derivative of {name} by x.",
+        vjp=(None if curvature is None else lambda g, x0, x1, x2, a: g * curvature(x0, x1, parameter(a)) * weighted(x2, x0, a),
+             None if cross is None else lambda g, x0, x1, x2, a: g * cross(x0, x1, parameter(a)) * weighted(x2, x0, a),
+             lambda g, x0, x1, x2, a: loss_sum(g, apply_list(vjp, [x0, x1, ones_like(x2)], a), a)))
+    return op(name, shape=shape_rule(infer_loss), dtype="TT->T", dense=True, family="rows", sample=sample, doc=doc,
+              vjp=(lambda g, x0, x1, a: apply_list(vjp, [x0, x1, g], a),
+                   lambda g, x0, x1, a: target_slope(x0, x1, parameter(a)) * weighted(g, x0, a)))
+
+
+cdef object parameter(Attrs a):
+    return a.c.f[0]
+
+
+cdef object mask(object condition, object yes):
+    return where(condition, yes, 0)
+
+
+cdef object log_or_least(object x):
+    return x.log().clamp(min=-100)
+
+
+cdef object product(Tensor x):
+    """x (1 - x), but for the slope's divisor no less than 1e-12."""
+    return (x * (1 - x)).clamp(min=1e-12)
+
+
+def two(**kwargs):
+    """Samples of two tensors of one shape, with each reduction; differences away from 0 and 1."""
+    def draw(r, shape):
+        t = r.normal(size=shape)
+        return t + r.choice([-1.0, 1.0], shape) * r.uniform([0.2, 1.3], [0.7, 1.9], (*shape, 2))[..., r.integers(0, 2)], t
+    return lambda r: [(draw(r, (2, 3)), {**kwargs, "reduction": reduction}) for reduction in ("mean", "sum", "none")]
+
+
+def probabilities(logits):
+    """The same for losses of probabilities: logits, or probabilities, against probabilities."""
+    def draw(r, shape):
+        return r.normal(size=shape) if logits else r.uniform(0.1, 0.9, shape), r.uniform(0.1, 0.9, shape)
+    return lambda r: [(draw(r, (2, 3)), {"reduction": reduction}) for reduction in ("mean", "sum", "none")]
+
+
+cdef Op MSE = loss("mse_loss", lambda x, t, p: 2, lambda x, t, p: -2, lambda x, t, p: 2 * (t - x), two(), "(x - t)^2.")
+cdef Op L1 = loss("l1_loss", None, None, lambda x, t, p: (t - x).sign(), two(), "|x - t|.")
+cdef Op HUBER = loss(
+    "huber_loss", lambda x, t, p: mask((x - t).abs() <= p, 1.0), lambda x, t, p: mask((x - t).abs() <= p, -1.0),
+    lambda x, t, p: (t - x).clamp(-p, p), two(), "d^2 / 2 where d = |x - t| <= delta, else delta (d - delta / 2).")
+cdef Op SMOOTH_L1 = loss(
+    "smooth_l1_loss", lambda x, t, p: mask((x - t).abs() < p, 1 / p if p else 0.0),
+    lambda x, t, p: mask((x - t).abs() < p, -1 / p if p else 0.0),
+    lambda x, t, p: ((t - x) / p).clamp(-1, 1) if p else (t - x).sign(), two(),
+    "d^2 / (2 beta) where d = |x - t| < beta, else d - beta / 2.")
+cdef Op BCE = loss(
+    "binary_cross_entropy",
+    lambda x, t, p: mask(x * (1 - x) > 1e-12, 1 / product(x)) - (x - t) * mask(x * (1 - x) > 1e-12, (1 - 2 * x) / product(x) ** 2),
+    lambda x, t, p: -1 / product(x), lambda x, t, p: log_or_least(1 - x) - log_or_least(x), probabilities(False),
+    "-(t log x + (1 - t) log(1 - x)) for probabilities x, the logarithms no less than -100.")
+cdef Op BCE_LOGITS = loss(
+    "binary_cross_entropy_with_logits", lambda x, t, p: x.sigmoid() * (-x).sigmoid(), lambda x, t, p: -1.0,
+    lambda x, t, p: -x, probabilities(True), "The binary cross entropy of sigmoid(x), exact for large |x|.")
+
+
+cdef object elementwise_loss(Op o, Tensor x, Tensor t, object reduction, double p):
+    cdef Attrs a = params(p)
+    a.c.mode = mode_of(reduction, o.name)
+    if not same_shape(x.layout, t.layout):
+        raise ShapeError(f"{o.name}: input and target must have the same shape, but got {tuple(x.shape)} and {tuple(t.shape)}; "
+                         f"reshape or expand one of them first")
+    return apply_list(o, [x, t], a)
+
+
+cdef object reduce_loss(Tensor x, object reduction):
+    cdef int mode = mode_of(reduction, "loss")
+    if mode == NO_REDUCTION:
+        return x
+    return mean_over(x, all_axes(x), False) if mode == MEAN_REDUCTION else sum_over(x, all_axes(x), False)
+
+
+@publish(method=False)
+def mse_loss(Tensor input not None, Tensor target not None, *, reduction="mean"):
+    """(x - t)^2. reduction: 'mean', 'sum' or 'none'."""
+    return elementwise_loss(MSE, input, target, reduction, 0)
+
+
+@publish(method=False)
+def l1_loss(Tensor input not None, Tensor target not None, *, reduction="mean"):
+    """|x - t|. reduction: 'mean', 'sum' or 'none'."""
+    return elementwise_loss(L1, input, target, reduction, 0)
+
+
+@publish(method=False)
+def huber_loss(Tensor input not None, Tensor target not None, *, reduction="mean", double delta=1.0):
+    """d^2 / 2 where d = |x - t| <= delta, else delta * (d - delta / 2) (Huber 1964)."""
+    if not delta > 0:
+        raise ValueError(f"huber_loss: delta must be greater than 0, but got {delta}")
+    return elementwise_loss(HUBER, input, target, reduction, delta)
+
+
+@publish(method=False)
+def smooth_l1_loss(Tensor input not None, Tensor target not None, *, reduction="mean", double beta=1.0):
+    """d^2 / (2 beta) where d = |x - t| < beta, else d - beta / 2 (Girshick 2015)."""
+    if not beta >= 0:
+        raise ValueError(f"smooth_l1_loss: beta must not be negative, but got {beta}")
+    return elementwise_loss(SMOOTH_L1, input, target, reduction, beta)
+
+
+@publish(method=False)
+def binary_cross_entropy(Tensor input not None, Tensor target not None, Tensor weight=None, *, reduction="mean"):
+    """-(t log x + (1 - t) log(1 - x)) for probabilities x in [0, 1]; weight, a factor for each element, broadcasts."""
+    if weight is None:
+        return elementwise_loss(BCE, input, target, reduction, 0)
+    return reduce_loss(elementwise_loss(BCE, input, target, "none", 0) * weight, reduction)
+
+
+@publish(method=False)
+def binary_cross_entropy_with_logits(Tensor input not None, Tensor target not None, Tensor weight=None, *, reduction="mean",
+                                     Tensor pos_weight=None):
+    """-(p t log s + (1 - t) log(1 - s)) with s = sigmoid(x) and p = pos_weight, exact for large |x|."""
+    if weight is None and pos_weight is None:
+        return elementwise_loss(BCE_LOGITS, input, target, reduction, 0)
+    if pos_weight is None:
+        each = elementwise_loss(BCE_LOGITS, input, target, "none", 0)
+    else:       # log(1 - s) = log(s) - x, so one log s serves both terms
+        elementwise_loss(BCE_LOGITS, input, target, "none", 0)
+        each = (1 - target) * input - (1 + (pos_weight - 1) * target) * functions["logsigmoid"](input)
+    return reduce_loss(each if weight is None else each * weight, reduction)
+
+
+# ---- normalisation -------------------------------------------------------------------------------------------------
+# f[0] = eps; layer_norm and rms_norm: i[0] = how many of the last dimensions make a row.
+
+cdef Layout leading(Layout s, int n):
+    return dense_layout(n, s.c.shape)
+
+
+cdef Layout trailing(Layout s, int n):
+    return dense_layout(n, s.c.shape + s.c.ndim - n)
+
+
+cdef int infer_layer_norm(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
+    cdef Tensor x = <Tensor>xs[0]
+    cdef int k
+    give(lays, 0, dense_like(x))
+    for k in range(1, op.outputs):
+        give(lays, k, leading(x.layout, x.layout.c.ndim - <int>a.c.i[0]))
+    return 0
+
+
+cdef int infer_layer_norm_vjp(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
+    cdef Tensor x = <Tensor>xs[1]
+    cdef int k
+    if a.c.needs & 1:
+        give(lays, 0, dense_like(x))
+    for k in range(1, op.outputs):
+        if a.c.needs >> k & 1:
+            give(lays, k, trailing(x.layout, <int>a.c.i[0]))
+    return 0
+
+
+cdef int infer_batch_norm(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
+    cdef Tensor x = <Tensor>xs[0]
+    cdef Layout channels = dense_layout(1, x.layout.c.shape + 1)
+    give(lays, 0, dense_like(x))
+    give(lays, 1, channels)
+    give(lays, 2, channels)
+    return 0
+
+
+cdef int infer_batch_norm_vjp(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
+    cdef Tensor x = <Tensor>xs[1]
+    cdef int k
+    if a.c.needs & 1:
+        give(lays, 0, dense_like(x))
+    for k in range(1, 3):
+        if a.c.needs >> k & 1:
+            give(lays, k, dense_layout(1, x.layout.c.shape + 1))
+    return 0
+
+
+cdef Attrs needing(Attrs a, object needs):
+    cdef Attrs b = new_attrs()
+    b.c = a.c
+    b.c.needs = needs
+    return b
+
+
+cdef object padded(object gs, int n):
+    """What a vjp with one output for x, weight and bias gives, for ops that lack some of them."""
+    return (gs + (None,) * n)[:n] if type(gs) is tuple else (gs,)
+
+
+cdef unsigned int row_axes(Tensor x, Attrs a):
+    return all_axes(x) & ~((<unsigned int>1 << (x.layout.c.ndim - <int>a.c.i[0])) - 1)
+
+
+cdef unsigned int channel_axes(Tensor x):
+    return all_axes(x) & ~<unsigned int>2
+
+
+cdef Tensor per_channel(object t, Tensor x):
+    """A vector with one element for each channel, so that it broadcasts against x (N, C, ...)."""
+    cdef int64_t shape[8]
+    cdef int k
+    if t is None:
+        return None
+    for k in range(x.layout.c.ndim - 1):
+        shape[k] = 1
+    shape[0] = (<Tensor>t).layout.c.size
+    return reshape_to(<Tensor>t, x.layout.c.ndim - 1, shape)
+
+
+def norm_vjp_vjp(h0, h1, h2, Tensor g, Tensor x, w, unsigned int axes, double eps, bint centred):
+    """The gradients of the vjp of a normalisation over `axes` of x, by g, x and w, from h0, h1, h2 for its dx, dw, db.
+
+    With z = (x - mean) r, u = g w and the projection P(v) = v - mean(v) - z mean(v z), where dx = r P(u), dw = sum g z and
+    db = sum g; without the mean where not centred. Everything broadcasts against x; the gradient by w has the shape of x.
+    """
+    deviation = x - mean_over(x, axes, True) if centred else x
+    r = (mean_over(<Tensor>(deviation * deviation), axes, True) + eps).rsqrt()
+    z = deviation * r
+    dg = dx = dw = None
+    if h0 is not None:
+        u = g if w is None else g * w
+        uz = mean_over(<Tensor>(u * z), axes, True)
+        pu = project(u, z, axes, centred)
+        dg = r * project(h0, z, axes, centred)
+        if w is not None:
+            dw = dg * g
+            dg = dg * w
+        dz = -r * (h0 * uz + u * mean_over(<Tensor>(h0 * z), axes, True))
+        dx = -r * r * z * mean_over(<Tensor>(h0 * pu), axes, True)
+    else:
+        dz = None
+    if h1 is not None:
+        dg = h1 * z if dg is None else dg + h1 * z
+        dz = h1 * g if dz is None else dz + h1 * g
+    if dz is not None:
+        dz = r * project(dz, z, axes, centred)
+        dx = dz if dx is None else dx + dz
+    if h2 is not None:
+        h2 = expand_to(h2, x.layout.c.ndim, x.layout.c.shape)
+        dg = h2 if dg is None else dg + h2
+    return dg, dx, dw
+
+
+cdef object project(object v, object z, unsigned int axes, bint centred):
+    y = v - z * mean_over(<Tensor>(v * z), axes, True)
+    return y - mean_over(<Tensor>v, axes, True) if centred else y
+
+
+def layer_norm_vjp_vjp(h0, h1, h2, g, x, w, Attrs a):
+    dg, dx, dw = norm_vjp_vjp(h0, h1, h2, g, x, w, row_axes(x, a), a.c.f[0], True)
+    return dg, dx, None, None, dw
+
+
+def rms_norm_vjp_vjp(h0, h1, g, x, w, Attrs a):
+    dg, dx, dw = norm_vjp_vjp(h0, h1, None, g, x, w, row_axes(x, a), a.c.f[0], False)
+    return dg, dx, None, dw
+
+
+def batch_norm_vjp_vjp(h0, h1, h2, g, Tensor x, w, Attrs a):
+    dg, dx, dw = norm_vjp_vjp(h0, per_channel(h1, x), per_channel(h2, x), g, x, per_channel(w, x), channel_axes(x), a.c.f[0], True)
+    return dg, dx, None, None, None if dw is None else sum_over(dw, channel_axes(x), False)
+
+
+cdef Op LAYER_NORM_VJP = op(
+    "layer_norm_vjp", shape=shape_rule(infer_layer_norm_vjp), dtype="TTTTT->TTT", outputs=3, dense=True, family="rows",
+    vjp=joint(lambda g0, g1, g2, x0, x1, x4, a: layer_norm_vjp_vjp(g0, g1, g2, x0, x1, x4, a)),
+    doc="The gradients of layer_norm by x, weight and bias; g, x, mean, 1 / deviation, weight.")
+cdef Op LAYER_NORM = op(
+    "layer_norm", shape=shape_rule(infer_layer_norm), dtype="TTT->TTT", outputs=3, aux=2, dense=True, family="rows",
+    vjp=joint(lambda g, x0, x1, y1, y2, a, needs: padded(apply_list(LAYER_NORM_VJP, [g, x0, y1, y2, x1], needing(a, needs)), 3)),
+    sample=lambda r: [((r.normal(size=(4, 5)), (5,), r.normal(size=5), r.normal(size=5)), {}),
+                      ((r.normal(size=(2, 3, 2)), (3, 2), r.normal(size=(3, 2))), {}), ((r.normal(size=(2, 4)), (4,)), {})],
+    doc="(x - mean) / sqrt(var + eps) * weight + bias over the last dimensions (Ba et al. 2016).")
+cdef Op RMS_NORM_VJP = op(
+    "rms_norm_vjp", shape=shape_rule(infer_layer_norm_vjp), dtype="TTTT->TT", outputs=2, dense=True, family="rows",
+    vjp=joint(lambda g0, g1, x0, x1, x3, a: rms_norm_vjp_vjp(g0, g1, x0, x1, x3, a)),
+    doc="The gradients of rms_norm by x and weight; g, x, 1 / root mean square, weight.")
+cdef Op RMS_NORM = op(
+    "rms_norm", shape=shape_rule(infer_layer_norm), dtype="TT->TT", outputs=2, aux=1, dense=True, family="rows",
+    vjp=joint(lambda g, x0, x1, y1, a, needs: padded(apply_list(RMS_NORM_VJP, [g, x0, y1, x1], needing(a, needs)), 2)),
+    sample=lambda r: [((r.normal(size=(4, 5)), (5,), r.normal(size=5)), {}), ((r.normal(size=(2, 3, 2)), (3, 2)), {})],
+    doc="x / sqrt(mean(x^2) + eps) * weight over the last dimensions (Zhang & Sennrich 2019).")
+cdef Op BATCH_NORM_VJP = op(
+    "batch_norm_vjp", shape=shape_rule(infer_batch_norm_vjp), dtype="TTTTT->TTT", outputs=3, dense=True, family="rows",
+    vjp=joint(lambda g0, g1, g2, x0, x1, x4, a: batch_norm_vjp_vjp(g0, g1, g2, x0, x1, x4, a)),
+    doc="The gradients of batch_norm by x, weight and bias; g, x, mean, variance, weight.")
+cdef Op BATCH_NORM = op(
+    "batch_norm", shape=shape_rule(infer_batch_norm), dtype="TTT->TTT", outputs=3, dense=True, family="rows",
+    vjp=joint(lambda g0, x0, x1, y1, y2, a, needs: padded(apply_list(BATCH_NORM_VJP, [g0, x0, y1, y2, x1], needing(a, needs)), 3)),
+    sample=lambda r: [((r.normal(size=(4, 3)), None, None, r.normal(size=3), r.normal(size=3), True), {}),
+                      ((r.normal(size=(3, 2, 4)), None, None, None, None, True), {}),
+                      ((r.normal(size=(3, 2)), r.normal(size=2), r.uniform(0.5, 2, 2), r.normal(size=2), r.normal(size=2)), {})],
+    doc="(x - mean) / sqrt(var + eps) * weight + bias for each channel (Ioffe & Szegedy 2015), and the batch's mean and variance.")
+cdef Op RUNNING_STATS = op("running_stats_", shape="MUTATE", dtype="TT->T", vjp=NONE, family="rows",
+                           doc="Moves the running mean and variance towards those of a batch.")
+
+
+cdef int check_rows(str who, Tensor x, object normalized_shape, Tensor weight, Tensor bias) except -1:
+    """The number of dimensions that make a row."""
+    cdef int64_t shape[8]
+    cdef int k, n = read_shape(normalized_shape, shape, who)
+    cdef int first = x.layout.c.ndim - n
+    cdef bint fits = n > 0 and first >= 0
+    for k in range(n):
+        fits = fits and x.layout.c.shape[first + k] == shape[k]
+    if not fits:
+        raise ShapeError(f"{who}: normalized_shape {[shape[k] for k in range(n)]} must be the last dimensions of the input, which "
+                         f"has shape {tuple(x.shape)}")
+    for t in (weight, bias):
+        if t is not None and not same_shape((<Tensor>t).layout, trailing(x.layout, n)):
+            raise ShapeError(f"{who}: weight and bias must have the normalized shape {[shape[k] for k in range(n)]}, got "
+                             f"{tuple(t.shape)}")
+    return n
+
+
+@publish(method=False)
+def layer_norm(Tensor input not None, normalized_shape, Tensor weight=None, Tensor bias=None, double eps=1e-5):
+    """(x - mean) / sqrt(var + eps) * weight + bias, with mean and (biased) variance over the last dimensions.
+
+    normalized_shape: their sizes, the shape of weight and bias.
+    """
+    cdef Attrs a = params(eps)
+    a.c.i[0] = check_rows("layer_norm", input, normalized_shape, weight, bias)
+    return apply_list(LAYER_NORM, [input, weight, bias], a)
+
+
+@publish(method=False)
+def rms_norm(Tensor input not None, normalized_shape, Tensor weight=None, eps=None):
+    """x / sqrt(mean(x^2) + eps) * weight, with the mean over the last dimensions; eps: that of the dtype if not given.
+
+    normalized_shape: their sizes, the shape of weight.
+    """
+    cdef Attrs a = params((1.1920928955078125e-07 if input.dtype == FG_F32 else 2.220446049250313e-16) if eps is None else eps)
+    a.c.i[0] = check_rows("rms_norm", input, normalized_shape, weight, None)
+    return apply_list(RMS_NORM, [input, weight], a)
+
+
+@publish(method=False)
+def batch_norm(Tensor input not None, Tensor running_mean, Tensor running_var, Tensor weight=None, Tensor bias=None,
+               bint training=False, double momentum=0.1, double eps=1e-5):
+    """(x - mean) / sqrt(var + eps) * weight + bias for each channel of x (N, C) or (N, C, ...).
+
+    In training mean and variance are those of the batch, and the running ones, where given, move towards them by
+    `momentum`, the variance with n - 1 as its divisor; else they are the running ones.
+    """
+    cdef fg_layout* l = &input.layout.c
+    cdef Tensor y, m, v
+    cdef int64_t n
+    if l.ndim < 2:
+        raise ShapeError(f"batch_norm: expected an input of shape (N, C) or (N, C, ...), got {tuple(input.shape)}")
+    for t in (running_mean, running_var, weight, bias):
+        if t is not None and ((<Tensor>t).layout.c.ndim != 1 or (<Tensor>t).layout.c.size != l.shape[1]):
+            raise ShapeError(f"batch_norm: expected vectors of {l.shape[1]} elements, one for each channel of an input of shape "
+                             f"{tuple(input.shape)}, got {tuple(t.shape)}")
+    if not training:
+        if running_mean is None or running_var is None:
+            raise ValueError("batch_norm: expected running_mean and running_var when training is False")
+        scale = (running_var + eps).rsqrt() if weight is None else (running_var + eps).rsqrt() * weight
+        z = (input - per_channel(running_mean, input)) * per_channel(scale, input)
+        return z if bias is None else z + per_channel(bias, input)
+    n = l.size // l.shape[1] if l.shape[1] else 0
+    if n <= 1:
+        raise ValueError(f"batch_norm: expected more than 1 value for each channel when training, got input of shape "
+                         f"{tuple(input.shape)}")
+    y, m, v = apply_list(BATCH_NORM, [input, weight, bias], params(eps))
+    if running_mean is not None and running_var is not None:
+        update_running(running_mean, running_var, m, v, momentum, n)
+    return y
+
+
+cdef int update_running(Tensor mean, Tensor var, Tensor m, Tensor v, double momentum, int64_t n) except -1:
+    cdef PyObject* ys[2]
+    cdef PyObject* xs[2]
+    if mean.dtype != m.dtype or var.dtype != m.dtype or not mean.layout.c.flags & var.layout.c.flags & FG_DENSE:
+        raise DTypeError(f"batch_norm: the running statistics must be dense and of the input's dtype {dtype_of(m.dtype).name}, got "
+                         f"{dtype_of(mean.dtype).name} and {dtype_of(var.dtype).name}")
+    ys[0] = <PyObject*>mean
+    ys[1] = <PyObject*>var
+    xs[0] = <PyObject*>m
+    xs[1] = <PyObject*>v
+    apply_mutating(RUNNING_STATS, m.dtype, ys, 2, xs, 2, params(momentum, <double>n / (n - 1)))
+    return 0
