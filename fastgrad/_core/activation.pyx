@@ -61,7 +61,7 @@ cdef Op SHRINK_VJP = backward("shrink_vjp", lambda g, x1, a: fused(SHRINK_VJP, g
                               "x0, and 0 where |x1| <= lambd.")
 cdef Op HARDSIGMOID = activation("hardsigmoid", lambda g, x0: fused(HARDTANH_VJP, g, x0, params(-3, 3)) * (1 / 6.0),
                                  one(0.2, 2, True), "x / 6 + 1/2 between 0 and 1.")
-cdef Op HARDSWISH = activation("hardswish", lambda g, x0: where(x0 < -3, 0, where(x0 <= 3, g * (x0 * (1 / 3.0) + 0.5), g)),
+cdef Op HARDSWISH = activation("hardswish", lambda g, x0: where(x0 <= -3, 0, where(x0 < 3, g * (x0 * (1 / 3.0) + 0.5), g)),
                                one(0.2, 2, True), "x hardsigmoid(x).")
 
 

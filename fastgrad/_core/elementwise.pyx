@@ -68,7 +68,8 @@ cdef object zeros_like(Tensor g):
 
 cdef object where(object condition, object x, object y):
     cdef PyObject* xs[3]
-    cdef int like = (<Tensor>x).dtype if type(x) is Tensor else (<Tensor>y).dtype if type(y) is Tensor else FG_F32
+    # two numbers keep their own categories: ints int64, floats the default real dtype
+    cdef int like = (<Tensor>x).dtype if type(x) is Tensor else (<Tensor>y).dtype if type(y) is Tensor else FG_BOOL
     cdef Tensor tc = as_operand(condition, FG_BOOL, "where")
     cdef Tensor tx = as_operand(x, like, "where")
     cdef Tensor ty = as_operand(y, like, "where")
