@@ -88,7 +88,8 @@ class FastgradStep:
         self.last = F.cross_entropy(self.net(x), labels)
 
     def backward(self):
-        self.net.zero_grad()
+        for param in self.params:
+            param.grad = None
         self.last.backward()
         return [param.grad for param in self.params]
 
