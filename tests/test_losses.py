@@ -199,8 +199,9 @@ def test_bce_at_certainty():
     assert loss.tolist() == [0.0, 0.0, 100.0, 100.0]
     loss.sum().backward()
     assert np.isfinite(x.grad.numpy()).all()
-    with pytest.raises(RuntimeError, match="between 0 and 1"):
-        F.binary_cross_entropy(t([1.5]), t([1.0]))
+    for k, outside in ((0, [1.5, 0.5]), (1, [0.5, math.nan])):
+        with pytest.raises(RuntimeError, match=f"binary_cross_entropy: element {k} is outside"):
+            F.binary_cross_entropy(t(outside), t([1.0, 1.0]))
 
 
 def test_kl_div():
@@ -221,7 +222,17 @@ def test_multi_margin_of_one_sample():
 
 
 @pytest.mark.parametrize(
-    "loss", [F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss, F.binary_cross_entropy_with_logits]
+    "loss",
+    [
+        F.mse_loss,
+        F.l1_loss,
+        F.smooth_l1_loss,
+        F.huber_loss,
+        F.binary_cross_entropy,
+        F.binary_cross_entropy_with_logits,
+        F.kl_div,
+        F.hinge_embedding_loss,
+    ],
 )
 def test_a_target_is_never_broadcast(loss):
     with pytest.raises(ValueError, match=r"same shape, but got \(6, 1\) and \(6,\)") as info:
