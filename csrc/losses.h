@@ -71,6 +71,7 @@ static int FN(binary_cross_entropy)(fg_call *call) {
     int bad = 0;
     for (int64_t i = 0; i < call->v[1].lay->size; i++) bad |= !((x[i] >= 0) & (x[i] <= 1));
     if (!bad) return FN(binary_cross_entropy_loss)(call);
-    for (int64_t i = 0; x[i] >= 0 && x[i] <= 1;) call->where = ++i;
+    call->where = 0;
+    while (x[call->where] >= 0 && x[call->where] <= 1) call->where++;
     return FG_EDOMAIN;
 }

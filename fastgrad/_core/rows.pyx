@@ -3,15 +3,14 @@ would make several; its derivative kernel is an op with a rule of its own, so th
 """
 
 from cpython.object cimport PyObject
-from libc.math cimport sqrt
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from .create cimport code_of
-from .elementwise cimport over, params, times, where
-from .reduce cimport mean_over, spread, sum_over
+from .elementwise cimport params, where
+from .reduce cimport mean_over, sum_over
 from .shape cimport dim_of, expand_to, read_shape, reshape_to
-from .table cimport ShapeRule, give, shape_rule
+from .table cimport give, shape_rule
 from .tensor cimport *
 
 from ._errors import DTypeError, ShapeError
@@ -202,7 +201,12 @@ def cross_entropy(Tensor input not None, Tensor target not None, Tensor weight=N
 
     weight: a factor for each class. ignore_index: a label that contributes nothing. reduction: 'mean' (over the weights of
     the labels), 'sum' or 'none'. label_smoothing: the share of the target that is spread evenly over the classes.
+
+    A target of a floating-point dtype and of the shape of the logits holds the probability of each class instead: the
+    loss of a sample is the sum of -p log softmax(x), and 'mean' divides by the number of samples.
     """
+    if fg_is_real(target.dtype):
+        return cross_entropy_of_probabilities(input, target, weight, reduction, label_smoothing)
     return label_loss(CROSS_ENTROPY, input, target, weight, ignore_index, reduction, label_smoothing)
 
 
@@ -214,6 +218,17 @@ def nll_loss(Tensor input not None, Tensor target not None, Tensor weight=None, 
     the labels), 'sum' or 'none'.
     """
     return label_loss(NLL_LOSS, input, target, weight, ignore_index, reduction, 0.0)
+
+
+cdef object cross_entropy_of_probabilities(Tensor x, Tensor p, Tensor weight, object reduction, double smoothing):
+    cdef int ndim = x.layout.c.ndim
+    cdef int axis = 1 if ndim > 1 else 0
+    check_same_shape("cross_entropy", x, p)
+    if smoothing:
+        p = p * (1 - smoothing) + smoothing / x.shape[axis]
+    if weight is not None:
+        p = p * weight.reshape(-1, *[1] * (ndim - axis - 1))
+    return reduce_loss(-(p * log_softmax(x, axis)).sum(axis), reduction)
 
 
 # ---- elementwise losses --------------------------------------------------------------------------------------------
@@ -306,10 +321,15 @@ cdef Op BCE_LOGITS = loss(
 cdef object elementwise_loss(Op o, Tensor x, Tensor t, object reduction, double p):
     cdef Attrs a = params(p)
     a.c.mode = mode_of(reduction, o.name)
-    if not same_shape(x.layout, t.layout):
-        raise ShapeError(f"{o.name}: input and target must have the same shape, but got {tuple(x.shape)} and {tuple(t.shape)}; "
-                         f"reshape or expand one of them first")
+    check_same_shape(o.name, x, t)
     return apply_list(o, [x, t], a)
+
+
+cdef int check_same_shape(str who, Tensor x, Tensor t) except -1:
+    if not same_shape(x.layout, t.layout):
+        raise ShapeError(f"{who}: input and target must have the same shape, but got {tuple(x.shape)} and {tuple(t.shape)}; "
+                         f"reshape or expand one of them first")
+    return 0
 
 
 cdef object reduce_loss(Tensor x, object reduction):

@@ -909,11 +909,13 @@ def _set_data(Tensor self, Tensor value not None):
     settle(self)
     if self.node is not None and not self.node.state & N_LEAF:
         raise RuntimeError("data of a tensor with a history cannot be replaced; use copy_() under no_grad()")
-    if value.dtype != self.dtype:
-        raise RuntimeError(f"data: incompatible dtype {dtype_of(value.dtype)}, expected {dtype_of(self.dtype)}")
-    self.storage, self.data, self.layout = value.storage, value.data, value.layout
     if self.node is not None:
+        # The shape and dtype of a leaf are those of its gradient.
+        if not fg_is_real(value.dtype):
+            raise RuntimeError(f"data: a tensor that requires grad must be of a floating-point dtype, got {dtype_of(value.dtype)}")
         self.node.lay = value.layout
+        self.node.dtype = value.dtype
+    self.storage, self.data, self.layout, self.dtype = value.storage, value.data, value.layout, value.dtype
 
 
 install("data", property(_get_data, _set_data, None, "The same memory without the history; assigning replaces the memory."))
