@@ -331,6 +331,70 @@ def test_hooks_run_inside_sequential():
     assert net(1) == 2
 
 
+def test_backward_hooks_see_and_replace():
+    layer = nn.Bilinear(2, 2, 1, bias=False)
+    with fastgrad.no_grad():
+        layer.weight.copy_(fastgrad.eye(2))
+    a, b = (fastgrad.tensor(values, requires_grad=True) for values in ([[1.0, 2.0]], [[3.0, 4.0]]))
+    seen = []
+    handles = [
+        layer.register_full_backward_pre_hook(lambda module, grad_output: seen.append(grad_output)),
+        layer.register_full_backward_pre_hook(lambda module, grad_output: (2 * grad_output[0],)),
+        layer.register_full_backward_hook(
+            lambda module, grad_input, grad_output: seen.append((grad_input, grad_output))
+        ),
+        layer.register_full_backward_hook(lambda module, grad_input, grad_output: (grad_input[0], None)),
+    ]
+    (3 * layer(a, b)).sum().backward()
+    assert [g.tolist() for g in seen[0]] == [[[3.0]]]
+    grad_input, grad_output = seen[1]
+    assert [g.tolist() for g in grad_input] == [[[18.0, 24.0]], [[6.0, 12.0]]]
+    assert grad_output[0].tolist() == [[6.0]]
+    assert a.grad.tolist() == [[18.0, 24.0]]
+    assert b.grad is None
+    assert layer.weight.grad.tolist() == [[[18.0, 24.0], [36.0, 48.0]]]
+    for handle in handles:
+        handle.remove()
+    a.grad = None
+    layer(a, b).sum().backward()
+    assert len(seen) == 2
+    assert a.grad.tolist() == [[3.0, 4.0]]
+
+
+def test_backward_hooks_of_several_outputs_and_of_inputs_without_gradients():
+    class Twice(nn.Module):
+        def forward(self, x, factor):
+            return x * factor, x + factor
+
+    seen = []
+    twice = Twice()
+    twice.register_full_backward_hook(lambda module, *grads: seen.append(grads))
+    x = fastgrad.ones(2, requires_grad=True)
+    y, _ = twice(x, 3.0)
+    y.sum().backward()
+    (grad_x, grad_factor), (grad_y, grad_z) = seen.pop()
+    assert (grad_x.tolist(), grad_factor) == ([3.0, 3.0], None)
+    assert (grad_y.tolist(), grad_z) == ([1.0, 1.0], None)
+    layer = nn.Linear(2, 1)
+    layer.register_full_backward_hook(lambda module, *grads: seen.append(grads))
+    layer(fastgrad.ones(3, 2)).sum().backward()
+    grad_input, (grad_output,) = seen.pop()
+    assert grad_input == (None,)
+    assert grad_output.shape == (3, 1)
+    assert layer.weight.grad is not None
+
+
+def test_backward_hook_errors():
+    layer = nn.Linear(2, 1)
+    layer.register_full_backward_hook(lambda module, grad_input, grad_output: (None, None))
+    with pytest.raises(RuntimeError, match="returned 2 gradients, but 1 were expected"):
+        layer(fastgrad.ones(1, 2, requires_grad=True)).sum().backward()
+    silent = nn.Identity()
+    silent.register_full_backward_hook(lambda *_: None)
+    with pytest.raises(TypeError, match="must return a Tensor or a tuple of Tensors, but got int"):
+        silent(1)
+
+
 # ---- containers ------------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,8 @@
-"""Functions that run before and after a module's `forward`. Imports nothing of fastgrad."""
+"""Functions that run before and after a module's `forward`, and how they are registered. Imports _backward_hooks."""
 
 from itertools import count
+
+from fastgrad.nn._backward_hooks import BackwardCall
 
 _ids = count()
 
@@ -30,11 +32,13 @@ class RemovableHandle:
 class Hooks:
     """The hooks of one module, each kind a dictionary in the order of running; a module without any has no `Hooks`."""
 
-    __slots__ = ("after", "before")
+    __slots__ = ("after", "after_backward", "before", "before_backward")
 
     def __init__(self):
         self.before = {}
         self.after = {}
+        self.before_backward = {}
+        self.after_backward = {}
 
     def call(self, module, args, kwargs):
         for hook, with_kwargs in tuple(self.before.values()):
@@ -51,9 +55,13 @@ class Hooks:
                 changed = hook(module, args)
                 if changed is not None:
                     args = changed if isinstance(changed, tuple) else (changed,)
+        backward = None
+        if self.before_backward or self.after_backward:
+            backward = BackwardCall(module, self.before_backward, self.after_backward)
+            args = backward.enter(args)
         output = module.forward(*args, **kwargs)
         for hook, with_kwargs in tuple(self.after.values()):
             changed = hook(module, args, kwargs, output) if with_kwargs else hook(module, args, output)
             if changed is not None:
                 output = changed
-        return output
+        return output if backward is None else backward.leave(output)

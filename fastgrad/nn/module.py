@@ -349,6 +349,21 @@ class Module:
         """
         return RemovableHandle(self._own_hooks().after, (hook, with_kwargs), prepend)
 
+    def register_full_backward_pre_hook(self, hook, prepend=False):
+        """Runs `hook(module, grad_output)` before the backward pass of the module.
+
+        `grad_output` is the tuple of the gradients of its outputs; what the hook returns, if not None, replaces it.
+        """
+        return RemovableHandle(self._own_hooks().before_backward, hook, prepend)
+
+    def register_full_backward_hook(self, hook, prepend=False):
+        """Runs `hook(module, grad_input, grad_output)` when the gradients of the module's inputs are known.
+
+        `grad_input` is the tuple of the gradients of the positional arguments, None for what is no Tensor or needs no
+        gradient; what the hook returns, if not None, replaces it.
+        """
+        return RemovableHandle(self._own_hooks().after_backward, hook, prepend)
+
     # ---- state -------------------------------------------------------------------------------------------------------
 
     def _state(self, prefix=""):
