@@ -220,11 +220,14 @@ cdef NodeExtra extra_of(Node n):
 cdef object record(Op op, PyObject** xs, int n, Attrs a, PyObject** ys, int nys):
     """Gives outputs ys[0..nys) the history op(xs). At least one input requires grad. Returns the Node."""
     cdef Node node = Node.__new__(Node)
-    cdef Tensor t = <Tensor>ys[0]
+    cdef Tensor t
     cdef uint64_t mask = 0, rest
-    cdef int i, saves = 0
+    cdef int i = 0, saves = 0
     cdef save_t* s
     cdef edge_t* edge
+    while ys[i] == NULL:        # of several outputs, the first may be left out
+        i += 1
+    t = <Tensor>ys[i]
     node.lay = t.layout
     node.dtype = t.dtype
     node.op = op
