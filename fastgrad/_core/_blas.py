@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy
 
-from . import tensor
+from .tensor import blas_state, close_blas, open_blas
 
 
 class Provider(NamedTuple):
@@ -68,13 +68,13 @@ def choose(wanted=None):
     """
     global _chosen
     wanted = wanted or os.environ.get("FASTGRAD_BLAS") or "auto"
-    tensor.close_blas()
+    close_blas()
     _chosen = "own"
     _refusals.clear()
     if wanted == "own":
         return info()
     for name, path, prefix, suffix in candidates(wanted):
-        code = tensor.open_blas(None if path is None else os.fsencode(path), prefix.encode(), suffix.encode())
+        code = open_blas(None if path is None else os.fsencode(path), prefix.encode(), suffix.encode())
         if code == 0:
             _chosen = name if path is None else f"{name} ({os.path.basename(path)})"
             return info()
@@ -88,7 +88,7 @@ def choose(wanted=None):
 
 def info():
     """One line for `show_config()`: the library, the processor kernel it runs, its threads, and what was refused."""
-    loaded, core, threads = tensor.blas_state()
+    loaded, core, threads = blas_state()
     parts = [_chosen] + ([core] if core else []) + ([f"{threads} threads"] if threads else [])
     refused = f"; refused: {'; '.join(dict.fromkeys(_refusals))}" if _refusals else ""
     return ", ".join(parts) + refused
