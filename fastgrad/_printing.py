@@ -60,11 +60,11 @@ class _Format:
                 return
             low, high = np.abs(finite).min(), np.abs(finite).max()
             self.whole = bool((finite == np.ceil(finite)).all())
-            self.scientific = bool(high / low > 1000 or high > 1e8 or (low < 1e-4 and not self.whole))
+            self.scientific = _options["sci_mode"]
+            if self.scientific is None:
+                self.scientific = bool(high / low > 1000 or high > 1e8 or low < 1e-4)
             values = finite
         self.width = max((len(self._text(v)) for v in values.tolist()), default=1)
-        if self.real and _options["sci_mode"] is not None:
-            self.scientific = _options["sci_mode"]
 
     def _text(self, value):
         if not self.real:
@@ -82,7 +82,9 @@ class _Format:
 def _row(values, indent, summarise, form):
     n = _options["edgeitems"]
     if summarise and len(values) > 2 * n:
-        items = [form(v) for v in values[:n].tolist()] + [" ..."] + [form(v) for v in values[len(values) - n :].tolist()]
+        items = (
+            [form(v) for v in values[:n].tolist()] + [" ..."] + [form(v) for v in values[len(values) - n :].tolist()]
+        )
     else:
         items = [form(v) for v in values.tolist()]
     per_line = max(1, (_options["linewidth"] - indent) // (form.width + 2))

@@ -11,7 +11,7 @@ from .tensor cimport *
 
 from .memory import DTYPES
 from .table import functions, publish
-from .tensor import install
+from .tensor import get_default_dtype, install
 
 cdef Op CLONE = declare("clone")
 
@@ -314,7 +314,7 @@ def result_type(tensor1, tensor2):
 def finfo(type=None):
     """The limits of a real dtype (the default one if None), as NumPy's `finfo`: ``eps``, ``max``, ``min``, ``tiny``, ..."""
     if type is None:
-        type = functions["get_default_dtype"]()
+        type = get_default_dtype()
     return np.finfo(dtype_argument(type, "finfo").numpy_dtype)
 
 
@@ -341,23 +341,6 @@ def equal(Tensor input not None, Tensor other not None):
 
 
 @publish
-def isclose(Tensor input not None, Tensor other not None, rtol=1e-05, atol=1e-08, equal_nan=False):
-    """Elementwise: |input - other| <= atol + rtol |other|; infinities are close to themselves, nan to nan if equal_nan."""
-    if rtol < 0 or atol < 0:
-        raise RuntimeError(f"isclose: rtol and atol must be non-negative, got {rtol} and {atol}")
-    input, other = alias(input), alias(other)
-    close = input == other
-    if fg_is_real(input.dtype) or fg_is_real(other.dtype):
-        error = abs(input - other)
-        close = close | (functions["isfinite"](error) & (error <= abs(other) * rtol + atol))
-        if equal_nan:
-            close = close | ((input != input) & (other != other))
-    elif rtol or atol:
-        close = close | (abs(input - other) <= abs(other) * rtol + atol)
-    return close
-
-
-@publish
 def allclose(Tensor input not None, Tensor other not None, rtol=1e-05, atol=1e-08, equal_nan=False):
     """Whether all elements are close, as `isclose` says.
 
@@ -365,4 +348,4 @@ def allclose(Tensor input not None, Tensor other not None, rtol=1e-05, atol=1e-0
     >>> fg.allclose(fg.tensor([1.0, 2.0]), fg.tensor([1.0, 2.00001]))
     True
     """
-    return bool(array_of(isclose(input, other, rtol, atol, equal_nan)).all())
+    return bool(array_of(functions["isclose"](input, other, rtol, atol, equal_nan)).all())

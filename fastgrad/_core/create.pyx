@@ -13,6 +13,7 @@ from libc.math cimport ceil, isfinite, pow as power
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
+import operator
 import warnings
 
 import numpy as np
@@ -129,6 +130,8 @@ cdef Layout sizes_layout(tuple sizes, object size, str who):
         if sizes:
             raise TypeError(f"{who}: sizes given twice, as arguments and as size=")
         sizes = (size,)
+    if len(sizes) == 1 and not PyLong_CheckExact(sizes[0]) and hasattr(sizes[0], "__index__"):
+        sizes = (operator.index(sizes[0]),)         # f(array.sum()), f(tensor)
     n = read_shape(sizes, shape, who)
     return dense_layout(n, shape)
 

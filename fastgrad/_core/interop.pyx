@@ -7,7 +7,7 @@ Tensors are, and is refused where one of them requires grad: nothing is detached
 cimport cython
 cimport numpy as cnp
 from cpython.pycapsule cimport (
-    PyCapsule_GetPointer, PyCapsule_IsValid, PyCapsule_New, PyCapsule_SetName)
+    PyCapsule_CheckExact, PyCapsule_GetPointer, PyCapsule_IsValid, PyCapsule_New, PyCapsule_SetName)
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
@@ -298,7 +298,7 @@ def from_dlpack(ext_tensor, /):
     cdef Import owner = Import.__new__(Import)
     cdef dl_tensor* d
     cdef bint readonly = False
-    if PyCapsule_IsValid(ext_tensor, "dltensor") or PyCapsule_IsValid(ext_tensor, "dltensor_versioned"):
+    if PyCapsule_CheckExact(ext_tensor):
         capsule = ext_tensor
     elif hasattr(ext_tensor, "__dlpack__"):
         where = tuple(ext_tensor.__dlpack_device__())

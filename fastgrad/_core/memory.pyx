@@ -349,6 +349,8 @@ cdef int _take(Storage s, int64_t nbytes) except -1:
     global _cached, _in_use, _peak, _allocations, _hits
     cdef int c = class_for(nbytes)
     cdef int64_t size = class_bytes(c)
+    if c >= CLASSES:
+        raise MemoryError(f"cannot allocate {nbytes} bytes for a tensor")
     if _cache[c].count > 0:
         _cache[c].count -= 1
         s.data = _cache[c].blocks[_cache[c].count]
