@@ -177,7 +177,12 @@ def test_an_exception_in_a_hook_leaves_the_tape_usable():
 def test_backward_inside_a_hook():
     x, z = leaf(2.0), leaf(3.0)
     h = x * x
-    h.register_hook(lambda g: (z * z).backward())
+
+    def hook(g):
+        with fg.enable_grad():
+            (z * z).backward()
+
+    h.register_hook(hook)
     h.backward()
     assert x.grad.item() == 4.0 and z.grad.item() == 6.0
 
@@ -189,6 +194,7 @@ def test_a_run_inside_a_run_over_the_same_graph_is_refused():
     h.register_hook(lambda g: y.backward(retain_graph=True))
     with pytest.raises(RuntimeError, match="another run"):
         y.backward(retain_graph=True)
+    assert x.grad is None
 
 
 # ---- deep graphs -------------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ for _name in FAMILIES:
         pass
 
 from ._errors import DTypeError, MissingState, ShapeError  # noqa: E402, F401
-from .backward import RemovableHandle, grad  # noqa: E402, F401
+from .backward import RemovableHandle, backward, grad  # noqa: E402, F401
 from .convert import set_printer  # noqa: E402, F401
 from .copying import Parameter  # noqa: E402, F401
 from .create import contiguous_format, device, preserve_format, strided  # noqa: E402, F401

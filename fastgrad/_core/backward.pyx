@@ -26,6 +26,7 @@ cdef Op ADD = declare("add")
 cdef Op SUM = declare("sum")
 cdef Op COPY = declare("copy")
 cdef Op CLONE = declare("clone")
+cdef Op WRITE = declare("write")
 
 cdef enum:
     RUNS = 64                       # nested or concurrent backward runs
@@ -309,6 +310,8 @@ cdef int apply_rules(Node n, bint restricted, bint recording) except -1:
     cdef Op op = n.op
     cdef int i, count = n.nedges
     cdef uint64_t needs = 0
+    if op is WRITE and not recording and leads(n, 0, restricted) and passed_on(n, restricted):
+        return 0
     if not op.joint:
         for i in range(count):
             if leads(n, i, restricted):
@@ -327,6 +330,30 @@ cdef int apply_rules(Node n, bint restricted, bint recording) except -1:
         if leads(n, i, restricted) and gs[i] is not None:
             send(n, i, gs[i], recording)
     return 0
+
+
+cdef bint passed_on(Node n, bint restricted) except -1:
+    """The rule of `write` without the copy of the whole gradient: where the tape alone holds it, the slice is zeroed in place,
+    so that a buffer filled row by row costs a row for each row."""
+    cdef Layout base = layout_of_input(n, 0)
+    cdef Tensor g, part
+    cdef PyObject* xs[2]
+    if not (fg_sole(n.g) and fg_sole(<void*>(<Tensor>n.g).storage) and base.c.flags & (<Tensor>n.g).layout.c.flags & FG_DENSE
+            and not ((<Tensor>n.g).flags | thread().special) & SPECIAL):
+        return False
+    g = <Tensor>n.g
+    part = alias(g)
+    part.data = <char*>g.data + n.attrs.c.offset * fg_itemsize[g.dtype]
+    part.layout = strided_layout(n.attrs.c.ndim, n.attrs.c.shape, n.attrs.c.stride)
+    if leads(n, 1, restricted):
+        send(n, 1, owned(part), False)
+    zero = scalar(0, g.dtype)
+    xs[0] = <PyObject*>part
+    xs[1] = <PyObject*>zero
+    run_into(COPY, part, xs, 2, None)
+    part = None
+    send(n, 0, g, False)
+    return True
 
 
 cdef inline int send(Node n, int i, object g, bint recording) except -1:
@@ -524,7 +551,38 @@ cdef int check_output(Tensor y, str who) except -1:
     return 0
 
 
-def backward(Tensor self not None, gradient=None, retain_graph=None, bint create_graph=False, inputs=None):
+def backward(tensors, grad_tensors=None, retain_graph=None, bint create_graph=False, inputs=None):
+    """Adds to ``.grad`` of the leaves the gradients of all tensors together, in one run.
+
+    tensors: a Tensor or a sequence of them. grad_tensors: their gradients; None, or None in the sequence, for scalars.
+    retain_graph, create_graph, inputs: as for `Tensor.backward`.
+    """
+    cdef list ys = [tensors] if type(tensors) is Tensor else list(tensors)
+    cdef list first = starting_gradients(ys, grad_tensors, "backward")
+    wanted = None if inputs is None else wanted_list(inputs, "backward")
+    run(ys, first, wanted, create_graph if retain_graph is None else retain_graph, create_graph, True)
+
+
+cdef list starting_gradients(list ys, object grads, str who):
+    """The gradients a run starts with; every output and every gradient is checked first."""
+    cdef list first = []
+    if grads is None:
+        grads = [None] * len(ys)
+    elif type(grads) is Tensor:
+        grads = [grads]
+    if not ys:
+        raise RuntimeError(f"{who}: got no tensors")
+    if len(grads) != len(ys):
+        raise RuntimeError(f"{who}: got {len(ys)} tensors but {len(grads)} gradients")
+    for y, g in zip(ys, grads):
+        if type(y) is not Tensor:
+            raise TypeError(f"{who}: expected Tensors, got {type(y).__name__}")
+        check_output(<Tensor>y, who)
+        first.append(first_gradient(<Tensor>y, g, who))
+    return first
+
+
+def tensor_backward(Tensor self not None, gradient=None, retain_graph=None, bint create_graph=False, inputs=None):
     """Computes the gradient of this tensor with respect to the leaves it depends on and adds it to their ``.grad``.
 
     gradient: Tensor of this tensor's shape, the gradient with respect to it; not needed for one element (then 1).
@@ -576,18 +634,7 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, bint create_grap
     """
     cdef list ys = [outputs] if type(outputs) is Tensor else list(outputs)
     cdef list wanted = wanted_list(inputs, "grad")
-    cdef list first = []
-    if grad_outputs is None:
-        grad_outputs = [None] * len(ys)
-    elif type(grad_outputs) is Tensor:
-        grad_outputs = [grad_outputs]
-    if len(grad_outputs) != len(ys):
-        raise RuntimeError(f"grad: {len(ys)} outputs but {len(grad_outputs)} grad_outputs")
-    for y, g in zip(ys, grad_outputs):
-        if type(y) is not Tensor:
-            raise TypeError(f"grad: outputs must be Tensors, got {type(y).__name__}")
-        check_output(<Tensor>y, "grad")
-        first.append(first_gradient(<Tensor>y, g, "grad"))
+    cdef list first = starting_gradients(ys, grad_outputs, "grad")
     got = run(ys, first, wanted, create_graph if retain_graph is None else retain_graph, create_graph, False)
     if materialize_grads:
         got = [zeros_like(w) if g is None else g for w, g in zip(wanted, got)]
@@ -604,7 +651,8 @@ cdef Tensor zeros_like(Tensor t):
     memset(z.data, 0, <size_t>z.storage.nbytes)
     return z
 
-install("backward", backward)
+tensor_backward.__name__ = "backward"
+install("backward", tensor_backward)
 
 
 # ---- gradients and hooks of a tensor -------------------------------------------------------------------------------
