@@ -8,24 +8,8 @@ static const fg_set *const sets[] = {&fg_set_avx512, &fg_set_avx2, &fg_set_neon,
 enum { NSETS = sizeof sets / sizeof *sets };
 
 /* Kernels compiled once, not per set: they move data, or must give the same numbers everywhere. */
-#if __has_include("copy.c")
-extern const fg_entry fg_copy_entries[];
-#endif
-#if __has_include("index.c")
-extern const fg_entry fg_index_entries[];
-#endif
-extern const fg_entry fg_view_entries[], fg_random_entries[];
-static const fg_entry *const common[] = {
-    fg_view_entries,
-    fg_random_entries,
-#if __has_include("copy.c")
-    fg_copy_entries,
-#endif
-#if __has_include("index.c")
-    fg_index_entries,
-#endif
-    NULL,
-};
+extern const fg_entry fg_copy_entries[], fg_index_entries[], fg_random_entries[], fg_view_entries[];
+static const fg_entry *const common[] = {fg_copy_entries, fg_index_entries, fg_random_entries, fg_view_entries, NULL};
 
 /* Written at import only (and by the tests that walk through the sets). */
 static const fg_set *chosen = &fg_set_baseline;

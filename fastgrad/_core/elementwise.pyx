@@ -329,7 +329,7 @@ cdef Op NAN_TO_NUM = function("nan_to_num", lambda g, x0: where(of(ISFINITE, x0)
 # ---- user functions with parameters --------------------------------------------------------------------------------
 
 cdef object scaled(object x, object alpha):
-    return x if alpha == 1 else apply2(MUL, x, alpha)
+    return x if alpha == 1 else x * alpha
 
 
 def add_(Tensor self not None, other, *, alpha=1):
