@@ -18,22 +18,16 @@ typedef struct {
 
 enum { WORDS = 64 }; /* drawn at a time, so that the loops over them vectorise */
 
-static const bitgen *source(const fg_call *c) {
-    return (const bitgen *)(intptr_t)c->attrs->i[0];
-}
+static const bitgen *source(const fg_call *c) { return (const bitgen *)(intptr_t)c->attrs->i[0]; }
 
 static void draw(const bitgen *g, int64_t n, uint64_t *words) {
     for (int64_t i = 0; i < n; i++) words[i] = g->next_uint64(g->state);
 }
 
-static int64_t at_most(int64_t n, int64_t limit) {
-    return n < limit ? n : limit;
-}
+static int64_t at_most(int64_t n, int64_t limit) { return n < limit ? n : limit; }
 
 /* The two 32-bit halves of the words are the k-th numbers of a float32 fill, in this order on every byte order. */
-static uint32_t half(const uint64_t *words, int64_t k) {
-    return (uint32_t)(words[k >> 1] >> (k & 1 ? 32 : 0));
-}
+static uint32_t half(const uint64_t *words, int64_t k) { return (uint32_t)(words[k >> 1] >> (k & 1 ? 32 : 0)); }
 
 /* ---- uniform: f[0] + (f[1] - f[0]) u with u in [0, 1) --------------------------------------------------------------- */
 
@@ -183,23 +177,23 @@ static int bernoulli(fg_call *c) {
 }
 
 /* y, mask, x: y = x f[1] where the mask, 1 with probability f[0], is set, else 0. dropout_vjp: the same with a mask given. */
-#define DROPOUT(T, s)                                                         \
-    static int dropout_vjp_##s(fg_call *c) {                                  \
-        const T *g = c->v[1].data, scale = (T)c->attrs->f[1];                 \
-        const uint8_t *kept = c->v[2].data;                                   \
-        T *y = c->v[0].data;                                                  \
-        int64_t n = c->v[0].lay->size;                                        \
-        for (int64_t i = 0; i < n; i++) y[i] = kept[i] ? scale * g[i] : 0;    \
-        return FG_OK;                                                         \
-    }                                                                         \
-    static int dropout_##s(fg_call *c) {                                      \
-        const T *x = c->v[2].data, scale = (T)c->attrs->f[1];                 \
-        uint8_t *kept = c->v[1].data;                                         \
-        T *y = c->v[0].data;                                                  \
-        int64_t n = c->v[0].lay->size;                                        \
-        coins(source(c), c->attrs->f[0], n, kept);                            \
-        for (int64_t i = 0; i < n; i++) y[i] = kept[i] ? scale * x[i] : 0;    \
-        return FG_OK;                                                         \
+#define DROPOUT(T, s)                                                      \
+    static int dropout_vjp_##s(fg_call *c) {                               \
+        const T *g = c->v[1].data, scale = (T)c->attrs->f[1];              \
+        const uint8_t *kept = c->v[2].data;                                \
+        T *y = c->v[0].data;                                               \
+        int64_t n = c->v[0].lay->size;                                     \
+        for (int64_t i = 0; i < n; i++) y[i] = kept[i] ? scale * g[i] : 0; \
+        return FG_OK;                                                      \
+    }                                                                      \
+    static int dropout_##s(fg_call *c) {                                   \
+        const T *x = c->v[2].data, scale = (T)c->attrs->f[1];              \
+        uint8_t *kept = c->v[1].data;                                      \
+        T *y = c->v[0].data;                                               \
+        int64_t n = c->v[0].lay->size;                                     \
+        coins(source(c), c->attrs->f[0], n, kept);                         \
+        for (int64_t i = 0; i < n; i++) y[i] = kept[i] ? scale * x[i] : 0; \
+        return FG_OK;                                                      \
     }
 DROPOUT(float, f32)
 DROPOUT(double, f64)
@@ -207,7 +201,7 @@ DROPOUT(double, f64)
 #define REAL(name) {name##_f32, name##_f64}
 #define ALL(k) {k, k, k, k, k, k}
 const fg_entry fg_random_entries[] = {
-    {"uniform", REAL(uniform)},       {"normal", REAL(normal)},   {"exponential", REAL(exponential)},
-    {"integers", ALL(integers)},      {"bernoulli", ALL(bernoulli)}, {"permutation", {NULL, NULL, permutation}},
-    {"dropout", REAL(dropout)},       {"dropout_vjp", REAL(dropout_vjp)}, {NULL, {NULL}},
+    {"uniform", REAL(uniform)},  {"normal", REAL(normal)},           {"exponential", REAL(exponential)},
+    {"integers", ALL(integers)}, {"bernoulli", ALL(bernoulli)},      {"permutation", {NULL, NULL, permutation}},
+    {"dropout", REAL(dropout)},  {"dropout_vjp", REAL(dropout_vjp)}, {NULL, {NULL}},
 };

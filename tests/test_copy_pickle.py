@@ -23,7 +23,7 @@ def test_parameter_is_a_tensor_with_a_flag():
     assert not isinstance(p * 1, Parameter)
     assert not isinstance(p.detach(), Parameter)
     assert not Parameter(data, requires_grad=False).requires_grad
-    assert Parameter((p * 2)).is_leaf
+    assert Parameter(p * 2).is_leaf
     assert Parameter().shape == (0,)
     with pytest.raises(TypeError, match="list"):
         Parameter([1.0])
@@ -104,7 +104,7 @@ def test_copy_shares_memory():
 @pytest.mark.parametrize("how", [copy.copy, copy.deepcopy, pickle.dumps])
 def test_only_leaves_are_copied(how):
     y = fg.ones(2, requires_grad=True) * 2
-    with pytest.raises(RuntimeError, match="leaves.*detach"):
+    with pytest.raises(RuntimeError, match=r"leaves.*detach"):
         how(y)
 
 

@@ -366,7 +366,7 @@ def test_lists_iteration_and_membership():
     assert fg.tensor(1.5).tolist() == 1.5
     assert fg.zeros(2, 0).tolist() == [[], []]
     assert [row.tolist() for row in t] == [[0, 1, 2], [3, 4, 5]]
-    a, b = t
+    _, b = t
     assert b.tolist() == [3, 4, 5]
     assert 5 in t
     assert 6 not in t
@@ -454,7 +454,7 @@ def test_equal_and_close():
 def test_a_missing_name_is_answered_with_the_nearest():
     with pytest.raises(AttributeError, match="did you mean 'tensor'"):
         fg.tensro  # noqa: B018
-    with pytest.raises(AttributeError, match="no attribute 'qqqqqqq'$"):
+    with pytest.raises(AttributeError, match=r"no attribute 'qqqqqqq'$"):
         fg.qqqqqqq  # noqa: B018
     assert not hasattr(fg, "_hidden")
     assert {"tensor", "nn", "optim", "save", "float32", "relu"} <= set(dir(fg))

@@ -60,7 +60,8 @@ cdef int only_one(Tensor self, str kind) except -1:
 
 def __bool__(Tensor self not None):
     if self.layout.c.size != 1:
-        raise RuntimeError(f"the truth value of a Tensor with {self.layout.c.size or 'no'} elements is ambiguous; use any() or all()")
+        raise RuntimeError(f"the truth value of a Tensor with {self.layout.c.size or 'no'} elements is ambiguous; "
+                           f"use any() or all()")
     return bool(number_at(self.data, self.dtype))
 
 

@@ -399,8 +399,8 @@ cdef int read_items(object seq, int axis, Layout lay, int dtype, char** at) exce
             break
         if last:
             if sequence_of(item) is not None:
-                raise ValueError(f"tensor: expected a number at dim {axis + 1}, got a {type(item).__name__}: the nested sequences "
-                                 f"are uneven")
+                raise ValueError(f"tensor: expected a number at dim {axis + 1}, got a {type(item).__name__}: the nested "
+                                 f"sequences are uneven")
             store(at[0], dtype, item)
             at[0] += fg_itemsize[dtype]
         else:
@@ -522,7 +522,7 @@ def asarray(obj, *, dtype=None, device=None, copy=None, bint requires_grad=False
     cdef Tensor t
     check_device(device, "asarray")
     t = from_data(obj, code_of(dtype, "asarray"), copy is True)
-    if copy is False and type(obj) is not Tensor and (t.storage.owner is None or not np.shares_memory(t.storage.owner, np.asarray(obj))):
+    if copy is False and type(obj) is not Tensor and not np.shares_memory(array_of(t), np.asarray(obj)):
         raise ValueError("asarray: the object cannot be shared without a copy")
     if requires_grad and not t.requires_grad:
         require_grad(t)
@@ -573,7 +573,9 @@ def full(size, fill_value, *, dtype=None, layout=None, device=None, bint require
     """A tensor with every element fill_value; its dtype, where not given, is that of the number."""
     cdef int code = code_of(dtype, "full")
     check_options(device, layout, "full")
-    return filled(sizes_layout((), size, "full"), fill_value, number_code(fill_value, "full") if code < 0 else code, requires_grad)
+    if code < 0:
+        code = number_code(fill_value, "full")
+    return filled(sizes_layout((), size, "full"), fill_value, code, requires_grad)
 
 
 cdef Layout layout_like(Tensor x):

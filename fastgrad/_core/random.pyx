@@ -359,7 +359,7 @@ def randint(*args, generator=None, dtype=None, layout=None, device=None, bint re
 @publish(method=False)
 def randint_like(Tensor input not None, *args, generator=None, dtype=None, layout=None, device=None,
                  bint requires_grad=False, memory_format=None, **named):
-    """Draws from the integers in [low, high) in the shape and dtype of a tensor: ``randint_like(x, high)``, ``(x, low, high)``."""
+    """Draws from the integers in [low, high), in the shape and dtype of a tensor: ``randint_like(x, high)``."""
     cdef int code = code_of(dtype, "randint_like")
     cdef Tensor t
     low, high, rest = range_of(args, named, "randint_like")
