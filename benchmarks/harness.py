@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import statistics
 import sys
 import time
@@ -46,7 +47,7 @@ def arguments(description):
 
 @dataclass(frozen=True)
 class Timing:
-    """Nanoseconds of one call: the median over the rounds, and the quartiles as its spread."""
+    """Nanoseconds of processor time for one call: the median over the rounds, and the quartiles as its spread."""
 
     median: float
     low: float
@@ -85,8 +86,9 @@ def summarise(samples):
 def interleave(contenders: dict[str, Callable[[int], object]], rounds=9, seconds=0.02):
     """Times `contenders`, functions that do their work n times; returns a Timing of one unit of work for each.
 
-    One sample lasts about `seconds`; every round takes one sample of each contender. The garbage collector stays as
-    users have it, on, and runs before a round rather than at a random place in it.
+    What is taken is the processor's time: with one thread and nothing to wait for it is the time that passes, less what
+    other programs take on a busy machine. One sample lasts about `seconds`; every round takes one of each contender.
+    The garbage collector stays as users have it, on, and runs before a round rather than at a random place in it.
     """
     repeat = {name: _calibrate(run, seconds) for name, run in contenders.items()}
     samples = {name: [] for name in contenders}
@@ -98,9 +100,9 @@ def interleave(contenders: dict[str, Callable[[int], object]], rounds=9, seconds
 
 
 def _once(run, n):
-    start = time.perf_counter_ns()
+    start = time.process_time_ns()
     run(n)
-    return time.perf_counter_ns() - start
+    return time.process_time_ns() - start
 
 
 def _calibrate(run, seconds):
@@ -124,26 +126,15 @@ def time_text(ns):
 
 def machine():
     """What the figures were measured on: needed to read them, so printed with them."""
-    found = {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "threads": 1,
-        "date": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
-    }
-    for package in ("fastgrad", "numpy", "torch"):
-        found[package] = version(package) or "not installed"
-    found["fastgrad instruction set"] = os.environ.get("FASTGRAD_ISA", "chosen at import")
-    found["BLAS"] = _blas()
-    return found
+    import fastgrad
 
-
-def version(package):
+    found = {"processor": _processor(), "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())}
+    found |= dict(re.split(r"\s{2,}", line, maxsplit=1) for line in fastgrad.show_config().splitlines())
     try:
-        return importlib.metadata.version(package)
+        found["torch"] = importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:
-        return None
+        found["torch"] = "not installed"
+    return found
 
 
 def _processor():
@@ -155,17 +146,6 @@ def _processor():
     return next(names, platform.processor())
 
 
-def _blas():
-    """Name, version and kernel of each BLAS that is loaded, as threadpoolctl reads them from the libraries."""
-    try:
-        import numpy  # noqa: F401  (so that its BLAS is loaded)
-        from threadpoolctl import threadpool_info
-    except ImportError:
-        return "unknown (threadpoolctl is not installed)"
-    blas = [info for info in threadpool_info() if info["user_api"] == "blas"]
-    return ", ".join(" ".join(filter(None, (b["internal_api"], b["version"], b.get("architecture")))) for b in blas)
-
-
 class Report:
     """Collects tables and notes; prints Markdown as it goes and writes everything as JSON at the end."""
 
@@ -174,7 +154,7 @@ class Report:
         print(f"# {title}\n")
         for key, value in self.data["machine"].items():
             print(f"- {key}: {value}")
-        self.note("Medians over interleaved rounds, ± half the distance between the quartiles.")
+        self.note("Processor time, medians over interleaved rounds, ± half the distance between the quartiles.")
 
     def note(self, text):
         print(f"\n{text}", flush=True)
