@@ -8,6 +8,7 @@ import pytest
 
 import fastgrad as fg
 from fastgrad import nn, optim
+from fastgrad._core import memory_stats
 
 F = nn.functional
 
@@ -125,12 +126,29 @@ def test_reuse_of_intermediate_results_makes_the_gradient_linear_in_nodes_not_in
 
 def test_one_fused_sigmoid_equals_its_four_primitives_with_one_node_for_four():
     x = leaf(normal(3, 50))
-    fused = fg.sigmoid(x)
-    composed = (1 + fg.exp(-x)).reciprocal()
+    fused, composed = fg.sigmoid(x), composed_sigmoid(x)
     close(fused, composed.detach())
     g = const(normal(4, 50))
     close(grad(fused, x, g, retain_graph=True)[0], grad(composed, x, g, retain_graph=True)[0])
     assert (count_nodes(fused), count_nodes(composed)) == (1, 4)
+
+
+def test_one_fused_sigmoid_keeps_one_array_where_its_primitives_keep_two():
+    x = leaf(normal(3, 100_000))
+
+    def bytes_kept(function):
+        before = memory_stats()["allocated"]
+        y = function(x)  # noqa: F841 - alive while the rest is counted, and its graph with it
+        return memory_stats()["allocated"] - before
+
+    fused = bytes_kept(fg.sigmoid)  # its own output
+    composed = bytes_kept(composed_sigmoid)  # the output of exp, and that of the reciprocal
+    assert fused >= 8 * 100_000
+    assert composed == 2 * fused
+
+
+def composed_sigmoid(x):
+    return (1 + fg.exp(-x)).reciprocal()
 
 
 def count_nodes(y):
