@@ -453,7 +453,7 @@ cdef bint is_scalar_index(object i) noexcept:
     # a 0-d integer tensor or NumPy integer selects like an int
     if type(i) is Tensor:
         return (<Tensor>i).layout.c.ndim == 0 and not fg_is_real((<Tensor>i).dtype) and (<Tensor>i).dtype not in (FG_BOOL, FG_U8)
-    return hasattr(i, "__index__") and hasattr(i, "ndim") and i.ndim == 0 and not isinstance(i, bool)
+    return hasattr(i, "__index__") and hasattr(i, "dtype") and i.ndim == 0 and i.dtype.kind in "iu"
 
 
 cdef object getitem(Tensor x, object key):
