@@ -10,16 +10,16 @@ from libc.math cimport INFINITY, NAN
 from libc.stdint cimport int64_t
 
 from .create cimport code_of
-from .elementwise cimport over, where, zeros_like
+from .elementwise cimport where
 from .shape cimport axes_mask, dim_of, expand_to, permuted, reshape_to
 from .tensor cimport *
 
-from .table import LINEAR, NONE, functions, joint, op, publish
+from .table import LINEAR, NONE, functions, op, publish
 
-cdef Op MUL = declare("mul")
 cdef Op DIV = declare("div")
 cdef Op EQ = declare("eq")
 cdef Op NE = declare("ne")
+cdef Op LOGICAL_OR = declare("logical_or")
 cdef Op SIGN = declare("sign")
 cdef Op ABS = declare("abs")
 cdef Op MAXIMUM = declare("maximum")
@@ -311,7 +311,7 @@ def logsumexp(Tensor input not None, dim, bint keepdim=False):
 # index they return. Both as in PyTorch.
 
 cdef Tensor shared(Tensor g, Tensor x, Tensor y, Attrs a):
-    best = apply2(EQ, x, spread(y, x.layout, a))
+    best = apply2(LOGICAL_OR, apply2(EQ, x, spread(y, x.layout, a)), apply2(NE, x, x))      # where there is a NaN, y is NaN
     return where(best, spread(<Tensor>apply2(DIV, g, apply1(SUM, <Tensor>best, a)), x.layout, a), 0)
 
 
@@ -348,11 +348,13 @@ cdef Op ALL = op("all", shape="REDUCE", dtype="T->b", vjp=NONE, family="reduce",
                  sample=lambda r: [((r.random((2, 3)) < 0.7,), {}), ((r.random((2, 3)) < 0.7,), {"dim": 0, "keepdim": True})])
 
 
-cdef int need_elements(str who, Tensor x, unsigned int axes) except -1:
+cdef int need_elements(str who, Tensor x, unsigned int axes, bint whole=False) except -1:
     """An extreme of nothing does not exist."""
     cdef int k
     if x.layout.c.size:
         return 0
+    if whole:
+        raise RuntimeError(f"{who}: the tensor to be reduced has no elements, in shape {tuple(x.shape)}")
     for k in range(x.layout.c.ndim):
         if axes >> k & 1 and x.layout.c.shape[k] == 0:
             raise IndexError(f"{who}: dimension {k} to be reduced has no elements, in shape {tuple(x.shape)}")
@@ -361,7 +363,7 @@ cdef int need_elements(str who, Tensor x, unsigned int axes) except -1:
 
 cdef Tensor extreme(Op o, Tensor x, object dim, bint keepdim):
     cdef unsigned int axes = axes_mask(dim, x.layout.c.ndim)
-    need_elements(o.name, x, axes)
+    need_elements(o.name, x, axes, dim is None or dim == ())
     return <Tensor>apply1(o, x, over_axes(axes, keepdim))
 
 
@@ -447,16 +449,22 @@ cdef Tensor truth(Tensor x):
     return x if x.dtype == FG_BOOL else <Tensor>apply2(NE, x, 0)
 
 
+cdef Tensor verdict(Op o, Tensor x, object dim, bint keepdim):
+    """A bool, but uint8 for uint8, as in PyTorch."""
+    cdef Tensor y = reduced(o, truth(x), dim, keepdim, None)
+    return cast(y, FG_U8) if x.dtype == FG_U8 else y
+
+
 @publish
 def any(Tensor input not None, dim=None, bint keepdim=False):
     """Whether any element over `dim`, or of all, is not 0."""
-    return reduced(ANY, truth(input), dim, keepdim, None)
+    return verdict(ANY, input, dim, keepdim)
 
 
 @publish
 def all(Tensor input not None, dim=None, bint keepdim=False):
     """Whether all elements over `dim`, or all there are, are not 0."""
-    return reduced(ALL, truth(input), dim, keepdim, None)
+    return verdict(ALL, input, dim, keepdim)
 
 
 @publish
