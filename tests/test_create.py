@@ -467,7 +467,7 @@ def test_modules_are_imported_when_they_are_used():
         "fastgrad.nn.Linear, fastgrad.optim.SGD, fastgrad.utils.data.DataLoader, fastgrad.autograd.gradcheck\n"
         "fastgrad.load, fastgrad.datasets"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-P", "-c", code], check=True, timeout=60)
 
 
 def test_threads_of_blas():
