@@ -20,32 +20,26 @@ typedef uint8_t ALIAS bits8;
 typedef uint32_t ALIAS bits32;
 typedef uint64_t ALIAS bits64;
 
-#define COPY(T)                                                            \
-    do {                                                                   \
-        T *d = to;                                                         \
-        const T *s = from;                                                 \
-        if (from_step == 0) {                                              \
-            T value = *s;                                                  \
-            for (int64_t k = 0; k < n; k++) d[k * to_step] = value;        \
-        } else {                                                           \
+#define COPY(T)                                                                \
+    do {                                                                       \
+        T *d = to;                                                             \
+        const T *s = from;                                                     \
+        if (from_step == 0) {                                                  \
+            T value = *s;                                                      \
+            for (int64_t k = 0; k < n; k++) d[k * to_step] = value;            \
+        } else {                                                               \
             for (int64_t k = 0; k < n; k++) d[k * to_step] = s[k * from_step]; \
-        }                                                                  \
+        }                                                                      \
     } while (0)
 
 static void copy(void *to, int64_t to_step, const void *from, int64_t from_step, int64_t n, int64_t item) {
-    if (to_step == 1 && from_step == 1)
-        memcpy(to, from, (size_t)(n * item));
-    else if (item == 4)
-        COPY(bits32);
-    else if (item == 8)
-        COPY(bits64);
-    else
-        COPY(bits8);
+    if (to_step == 1 && from_step == 1) memcpy(to, from, (size_t)(n * item));
+    else if (item == 4) COPY(bits32);
+    else if (item == 8) COPY(bits64);
+    else COPY(bits8);
 }
 
-static inline void *at(const fg_view *v, int64_t offset) {
-    return (char *)v->data + offset * fg_itemsize[v->dtype];
-}
+static inline void *at(const fg_view *v, int64_t offset) { return (char *)v->data + offset * fg_itemsize[v->dtype]; }
 
 /* Whole runs are gathered into each tile; operands that are the same for every run are laid out once. */
 static void short_runs(fg_call *call, fg_loop loop, fg_iter *it, char buffer[][TILE * 8]) {

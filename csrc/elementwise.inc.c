@@ -12,43 +12,42 @@
 #define TERNARY(name, params, expr) FLOATS(name, 3, float, double, LOAD_3, params, expr)
 #define TEST(name, arity, expr) FLOATS(name, arity, uint8_t, uint8_t, LOAD_##arity, 0, expr)
 #define SELECT(name, expr) FLOATS(name, 3, float, double, LOAD_WHERE, 0, expr)
-#define POWER(name, arity, ...)                    \
+#define POWER(name, arity, ...)                     \
     POWER_OF(name##_f32, float, arity, __VA_ARGS__) \
     POWER_OF(name##_f64, double, arity, __VA_ARGS__)
-#define POWER_OF(name, T, arity, general, two, three, half)                                        \
-    LOOP(name, T, T, T, LOAD_##arity, P_0, general)                                                \
-    LOOP(name##_two, T, T, T, LOAD_##arity, P_0, two)                                              \
-    LOOP(name##_three, T, T, T, LOAD_##arity, P_0, three)                                          \
-    LOOP(name##_half, T, T, T, LOAD_##arity, P_0, half)                                            \
-    static int FG_SET(name)(fg_call * call) {                                                      \
-        const fg_view *exponent = &call->v[arity];                                                 \
-        T e = exponent->lay->size == 1 ? *(const T *)exponent->data : 0;                           \
-        return fg_broadcast(call, e == 2              ? FG_SET(name##_two_loop)                    \
-                                  : e == 3            ? FG_SET(name##_three_loop)                  \
-                                  : e == (T)0.5       ? FG_SET(name##_half_loop)                   \
-                                                      : FG_SET(name##_loop));                      \
+#define POWER_OF(name, T, arity, general, two, three, half)                 \
+    LOOP(name, T, T, T, LOAD_##arity, P_0, general)                         \
+    LOOP(name##_two, T, T, T, LOAD_##arity, P_0, two)                       \
+    LOOP(name##_three, T, T, T, LOAD_##arity, P_0, three)                   \
+    LOOP(name##_half, T, T, T, LOAD_##arity, P_0, half)                     \
+    static int FG_SET(name)(fg_call * call) {                               \
+        const fg_view *exponent = &call->v[arity];                          \
+        T e = exponent->lay->size == 1 ? *(const T *)exponent->data : 0;    \
+        return fg_broadcast(call, e == 2        ? FG_SET(name##_two_loop)   \
+                                  : e == 3      ? FG_SET(name##_three_loop) \
+                                  : e == (T)0.5 ? FG_SET(name##_half_loop)  \
+                                                : FG_SET(name##_loop));     \
     }
 enum { FG_SET(BLOCK) = 256 };
-#define WITHIN(name, ...)                   \
+#define WITHIN(name, ...)                     \
     WITHIN_OF(name##_f32, float, __VA_ARGS__) \
     WITHIN_OF(name##_f64, double, __VA_ARGS__)
-#define WITHIN_OF(name, T, test, value, otherwise)                                            \
-    LOOP(name##_within, T, T, T, LOAD_1, P_0, value)                                          \
-    LOOP(name##_anywhere, T, T, T, LOAD_1, P_0, otherwise)                                    \
-    static void FG_SET(name##_loop)(int64_t n, void *py, const void *pa, const void *pb,      \
-                                    const void *pc, const fg_attrs *at) {                     \
-        for (int64_t start = 0; start < n; start += FG_SET(BLOCK)) {                                     \
-            const T *x = (const T *)pa + start;                                                \
-            int64_t size = n - start < FG_SET(BLOCK) ? n - start : FG_SET(BLOCK);                               \
-            int all = 1;                                                                      \
-            for (int64_t i = 0; i < size; i++) {                                              \
-                const T a = x[i];                                                             \
-                all &= (test);                                                                \
-            }                                                                                 \
-            (all ? FG_SET(name##_within_loop) : FG_SET(name##_anywhere_loop))(                \
-                size, (T *)py + start, x, pb, pc, at);                                         \
-        }                                                                                     \
-    }                                                                                         \
+#define WITHIN_OF(name, T, test, value, otherwise)                                                                   \
+    LOOP(name##_within, T, T, T, LOAD_1, P_0, value)                                                                 \
+    LOOP(name##_anywhere, T, T, T, LOAD_1, P_0, otherwise)                                                           \
+    static void FG_SET(name##_loop)(int64_t n, void *py, const void *pa, const void *pb, const void *pc,             \
+                                    const fg_attrs *at) {                                                            \
+        for (int64_t start = 0; start < n; start += FG_SET(BLOCK)) {                                                 \
+            const T *x = (const T *)pa + start;                                                                      \
+            int64_t size = n - start < FG_SET(BLOCK) ? n - start : FG_SET(BLOCK);                                    \
+            int all = 1;                                                                                             \
+            for (int64_t i = 0; i < size; i++) {                                                                     \
+                const T a = x[i];                                                                                    \
+                all &= (test);                                                                                       \
+            }                                                                                                        \
+            (all ? FG_SET(name##_within_loop) : FG_SET(name##_anywhere_loop))(size, (T *)py + start, x, pb, pc, at); \
+        }                                                                                                            \
+    }                                                                                                                \
     KERNEL_1(name)
 #include "elementwise.h"
 #undef UNARY

@@ -33,16 +33,16 @@ NO_ZERO(no_zero_u8, uint8_t)
     LOOP(name##_i32, int32_t, uint32_t, int32_t, LOAD_##arity, P_0, expr) \
     LOOP(name##_u8, uint8_t, uint8_t, uint8_t, LOAD_##arity, P_0, expr)   \
     KERNEL_##arity(name##_i64) KERNEL_##arity(name##_i32) KERNEL_##arity(name##_u8)
-#define LOOPS_ALL(name, arity, load, Y64, Y32, expr)               \
-    LOOP(name##_i64, int64_t, uint64_t, Y64, load, P_0, expr)      \
-    LOOP(name##_i32, int32_t, uint32_t, Y32, load, P_0, expr)      \
-    LOOP(name##_u8, uint8_t, uint8_t, uint8_t, load, P_0, expr)    \
-    LOOP(name##_bool, uint8_t, uint8_t, uint8_t, load, P_0, expr)  \
+#define LOOPS_ALL(name, arity, load, Y64, Y32, expr)              \
+    LOOP(name##_i64, int64_t, uint64_t, Y64, load, P_0, expr)     \
+    LOOP(name##_i32, int32_t, uint32_t, Y32, load, P_0, expr)     \
+    LOOP(name##_u8, uint8_t, uint8_t, uint8_t, load, P_0, expr)   \
+    LOOP(name##_bool, uint8_t, uint8_t, uint8_t, load, P_0, expr) \
     KERNEL_##arity(name##_i64) KERNEL_##arity(name##_i32) KERNEL_##arity(name##_u8) KERNEL_##arity(name##_bool)
-#define CHECKED(name, s)                                             \
-    static int FG_SET(name##_checked_##s)(fg_call * call) {          \
-        int code = FG_SET(no_zero_##s)(call);                        \
-        return code != FG_OK ? code : FG_SET(name##_##s)(call);      \
+#define CHECKED(name, s)                                        \
+    static int FG_SET(name##_checked_##s)(fg_call * call) {     \
+        int code = FG_SET(no_zero_##s)(call);                   \
+        return code != FG_OK ? code : FG_SET(name##_##s)(call); \
     }
 
 #define INT LOOPS_INT
@@ -51,8 +51,8 @@ NO_ZERO(no_zero_u8, uint8_t)
     KERNEL_##arity(name##_bool)
 #define TEST(name, arity, expr) LOOPS_ALL(name, arity, LOAD_##arity, uint8_t, uint8_t, expr)
 #define SELECT(name, expr) LOOPS_ALL(name, 3, LOAD_WHERE, int64_t, int32_t, expr)
-#define DIVISION(name, at_minus_1, expr)                                    \
-    LOOPS_INT(name, 2, (t)-1 < 0 && b == (t)-1 ? (t)(at_minus_1) : (expr))  \
+#define DIVISION(name, at_minus_1, expr)                                       \
+    LOOPS_INT(name, 2, (t) - 1 < 0 && b == (t) - 1 ? (t)(at_minus_1) : (expr)) \
     CHECKED(name, i64) CHECKED(name, i32) CHECKED(name, u8)
 #include "integer.h"
 #undef INT

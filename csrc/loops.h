@@ -42,17 +42,16 @@
 #define P_3 const t p = (t)at->f[0], q = (t)at->f[1], r = (t)at->f[2]
 
 /* The kernel around it: operands of one dense layout first, everything else by way of fg_broadcast. */
-#define KERNEL(name, same, ...)                                                                           \
-    static int FG_SET(name)(fg_call * call) {                                                             \
-        const fg_view *v = call->v;                                                                       \
-        const fg_layout *o = v[0].lay;                                                                    \
-        if (!FG_LIKELY(same && o->flags & FG_DENSE)) return fg_broadcast(call, FG_SET(name##_loop));      \
-        FG_SET(name##_loop)(o->size, v[0].data, __VA_ARGS__, call->attrs);                                \
-        return FG_OK;                                                                                     \
+#define KERNEL(name, same, ...)                                                                      \
+    static int FG_SET(name)(fg_call * call) {                                                        \
+        const fg_view *v = call->v;                                                                  \
+        const fg_layout *o = v[0].lay;                                                               \
+        if (!FG_LIKELY(same && o->flags & FG_DENSE)) return fg_broadcast(call, FG_SET(name##_loop)); \
+        FG_SET(name##_loop)(o->size, v[0].data, __VA_ARGS__, call->attrs);                           \
+        return FG_OK;                                                                                \
     }
 #define KERNEL_1(name) KERNEL(name, v[1].lay == o, v[1].data, NULL, NULL)
 #define KERNEL_2(name) KERNEL(name, v[1].lay == o && v[2].lay == o, v[1].data, v[2].data, NULL)
-#define KERNEL_3(name) \
-    KERNEL(name, v[1].lay == o && v[2].lay == o && v[3].lay == o, v[1].data, v[2].data, v[3].data)
+#define KERNEL_3(name) KERNEL(name, v[1].lay == o && v[2].lay == o && v[3].lay == o, v[1].data, v[2].data, v[3].data)
 
 #endif

@@ -54,23 +54,23 @@ FG_DIVISION(float, f32)
 FG_DIVISION(double, f64)
 
 /* tanh(log(1 + e^x)) = n / (n + 2) with n = e^x (e^x + 2) */
-#define FG_TANH_SOFTPLUS(T, s)                         \
-    static inline T fg_tanh_softplus_##s(T x) {        \
-        T e = fg_exp_##s(x > 20 ? 20 : x);             \
-        T n = e * (e + 2);                             \
-        return x > 20 ? 1 : n / (n + 2);               \
+#define FG_TANH_SOFTPLUS(T, s)                  \
+    static inline T fg_tanh_softplus_##s(T x) { \
+        T e = fg_exp_##s(x > 20 ? 20 : x);      \
+        T n = e * (e + 2);                      \
+        return x > 20 ? 1 : n / (n + 2);        \
     }
 FG_TANH_SOFTPLUS(float, f32)
 FG_TANH_SOFTPLUS(double, f64)
 
 /* gelu's tanh form: x s(u) with the sigmoid s and u = 2 sqrt(2/pi) (x + 0.044715 x^3), and its derivative. */
-#define FG_GELU_TANH(T, s)                                                                             \
-    static inline T fg_gelu_gate_##s(T x) {                                                            \
-        return fg_sigmoid_##s((T)1.5957691216057308 * x * (1 + (T)0.044715 * x * x));                  \
-    }                                                                                                  \
-    static inline T fg_gelu_tanh_slope_##s(T x) {                                                      \
-        T gate = fg_gelu_gate_##s(x), slope = (T)1.5957691216057308 * (1 + (T)0.134145 * x * x);       \
-        return gate + x * gate * (1 - gate) * slope;                                                   \
+#define FG_GELU_TANH(T, s)                                                                       \
+    static inline T fg_gelu_gate_##s(T x) {                                                      \
+        return fg_sigmoid_##s((T)1.5957691216057308 * x * (1 + (T)0.044715 * x * x));            \
+    }                                                                                            \
+    static inline T fg_gelu_tanh_slope_##s(T x) {                                                \
+        T gate = fg_gelu_gate_##s(x), slope = (T)1.5957691216057308 * (1 + (T)0.134145 * x * x); \
+        return gate + x * gate * (1 - gate) * slope;                                             \
     }
 FG_GELU_TANH(float, f32)
 FG_GELU_TANH(double, f64)

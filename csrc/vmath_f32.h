@@ -93,7 +93,9 @@ static inline float fg_tanh_f32(float x) {
     return copysignf(y < 0.65f ? small : large, x);
 }
 
-static inline float fg_sigmoid_f32(float x) { /* 1 / (1 + e^-x), written with e^-|x| for the tails and corrected for the rounding of the sum; 1.9 ulp */
+static inline float fg_sigmoid_f32(
+    float
+        x) { /* 1 / (1 + e^-x), written with e^-|x| for the tails and corrected for the rounding of the sum; 1.9 ulp */
     float e = fg_exp_f32(-fabsf(x));
     float sum = 1 + e, lost = e - (sum - 1);
     float y = (x < 0 ? e : 1) / sum;

@@ -61,7 +61,8 @@ static inline double fg_half_expm1_f64(double x) {
     double shifted = x * FG_LOG2E_F64 + FG_ROUND_F64;
     double n = shifted - FG_ROUND_F64;
     double r = x - n * FG_LN2_HI_F64 - n * FG_LN2_LO_F64;
-    double p = 0x1.71de017aca73bp-19 + r * (0x1.2802d8827022bp-22 + r * (0x1.af4f666ba5767p-26 + r * 0x1.e44cb735248cap-30));
+    double p =
+        0x1.71de017aca73bp-19 + r * (0x1.2802d8827022bp-22 + r * (0x1.af4f666ba5767p-26 + r * 0x1.e44cb735248cap-30));
     p = 0x1.6c16c16f2046ap-10 + r * (0x1.a01a01ac219c6p-13 + r * (0x1.a019f337434bcp-16 + r * p));
     p = 0x1.5555555554cfbp-5 + r * (0x1.1111111110072p-7 + r * p);
     p = 0.5 + r * (0x1.5555555555557p-3 + r * p);

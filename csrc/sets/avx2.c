@@ -30,9 +30,7 @@ const fg_set fg_set_avx2 = {"avx2", supported, FG_SET(groups)};
 
 #else
 
-static int supported(void) {
-    return 0;
-}
+static int supported(void) { return 0; }
 
 const fg_set fg_set_avx2 = {"avx2", supported, NULL};
 

@@ -7,7 +7,8 @@
 #define FG_BASELINE 0
 #define FG_VECTOR 64
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi2"))), \
+                             apply_to = function)
 #pragma clang fp contract(fast)
 #else
 #pragma GCC push_options
@@ -23,16 +24,15 @@
 
 static int supported(void) {
     __builtin_cpu_init();
-    return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl");
 }
 
 const fg_set fg_set_avx512 = {"avx512", supported, FG_SET(groups)};
 
 #else
 
-static int supported(void) {
-    return 0;
-}
+static int supported(void) { return 0; }
 
 const fg_set fg_set_avx512 = {"avx512", supported, NULL};
 

@@ -6,8 +6,6 @@
 #define FG_VECTOR 16
 #include "kernels.inc.c"
 
-static int supported(void) {
-    return 1;
-}
+static int supported(void) { return 1; }
 
 const fg_set fg_set_baseline = {"baseline", supported, FG_SET(groups)};

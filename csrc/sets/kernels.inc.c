@@ -13,9 +13,5 @@ static const fg_entry *const FG_SET(groups)[] = {
 #if FG_BASELINE
     FG_SET(integer_entries),
 #endif
-    FG_SET(matmul_entries),
-    FG_SET(reduce_entries),
-    FG_SET(rows_entries),
-    FG_SET(optim_entries),
-    NULL,
+    FG_SET(matmul_entries),      FG_SET(reduce_entries), FG_SET(rows_entries), FG_SET(optim_entries), NULL,
 };

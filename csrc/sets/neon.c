@@ -17,17 +17,13 @@
 #pragma GCC pop_options
 #endif
 
-static int supported(void) {
-    return 1;
-}
+static int supported(void) { return 1; }
 
 const fg_set fg_set_neon = {"neon", supported, FG_SET(groups)};
 
 #else
 
-static int supported(void) {
-    return 0;
-}
+static int supported(void) { return 0; }
 
 const fg_set fg_set_neon = {"neon", supported, NULL};
 
