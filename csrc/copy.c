@@ -12,7 +12,9 @@
     static void NAME(int64_t n, void *to, int64_t sd, const void *from, int64_t ss) {                                  \
         T *d = to;                                                                                                     \
         const T *s = from;                                                                                             \
-        if (sd == 1 && ss == 1) {                                                                                      \
+        if (n == 1) {                                                                                                  \
+            *d = *s;                                                                                                   \
+        } else if (sd == 1 && ss == 1) {                                                                               \
             memcpy(d, s, (size_t)n * sizeof(T));                                                                       \
         } else if (sd == 1 && ss == 0) {                                                                               \
             for (int64_t i = 0; i < n; i++) d[i] = *s;                                                                 \

@@ -95,6 +95,7 @@ static void transfer(const fg_attrs *a, const plan *p, const fg_view *x, const f
     fg_iter block, it;
     fg_iter_init(&block, &kept, 2, sides);
     fg_iter_init(&it, &p->over, 1 + p->nidx, operands);
+    if (block.runs == 0) return;
     for (int64_t k = 0; k < it.runs; k++, fg_iter_next(&it))
         for (int64_t i = 0; i < it.len; i++) {
             char *px = x->data, *pp = (char *)part->data + (it.at[0] + i * it.step[0]) * bytes;
@@ -102,14 +103,16 @@ static void transfer(const fg_attrs *a, const plan *p, const fg_view *x, const f
                 int64_t value = ((const int64_t *)p->indices[j].data)[it.at[1 + j] + i * it.step[1 + j]];
                 px += (value < 0 ? value + p->size[j] : value) * p->stride[j] * bytes;
             }
-            /* after its last run the iteration stands at its start again */
-            for (int64_t b = 0; b < block.runs; b++, fg_iter_next(&block)) {
+            int64_t b = 0;
+            do { /* after its last run the iteration stands at its start again */
                 char *ex = px + block.at[0] * bytes, *ep = pp + block.at[1] * bytes;
                 if (into_x)
                     run(block.len, ex, block.step[0], ep, block.step[1]);
                 else
                     run(block.len, ep, block.step[1], ex, block.step[0]);
-            }
+                if (block.runs == 1) break; /* the usual case: whole rows, or single elements */
+                fg_iter_next(&block);
+            } while (++b < block.runs);
         }
 }
 
@@ -215,8 +218,19 @@ static int nonzero(fg_call *c) {
 
 /* ---- masked_fill: y, x, mask (bool), value (0-d); x where the mask is false, the value elsewhere ------------------- */
 
+#define FILL(NAME, T)                                                                                                  \
+    static void NAME(int64_t n, T *y, int64_t sy, const uint8_t *mask, int64_t sm, T value) {                          \
+        if (sy == 1 && sm == 1)                                                                                        \
+            for (int64_t i = 0; i < n; i++) y[i] = mask[i] ? value : y[i];                                             \
+        else                                                                                                           \
+            for (int64_t i = 0; i < n; i++)                                                                            \
+                if (mask[i * sm]) y[i * sy] = value;                                                                   \
+    }
+FILL(fill1, uint8_t)
+FILL(fill4, uint32_t)
+FILL(fill8, uint64_t)
+
 static int masked_fill(fg_call *c) {
-    fg_run move = fg_move(c->v[0].dtype, c->v[0].dtype);
     const fg_view both[2] = {c->v[0], c->v[2]};
     int64_t bytes = fg_itemsize[c->v[0].dtype];
     if (c->v[0].data != c->v[1].data) fg_copy(c->v, c->v + 1);
@@ -224,9 +238,14 @@ static int masked_fill(fg_call *c) {
     fg_iter_init(&it, c->v[0].lay, 2, both);
     for (int64_t k = 0; k < it.runs; k++, fg_iter_next(&it)) {
         const uint8_t *mask = (const uint8_t *)c->v[2].data + it.at[1];
-        char *y = (char *)c->v[0].data + it.at[0] * bytes;
-        for (int64_t i = 0; i < it.len; i++)
-            if (mask[i * it.step[1]]) move(1, y + i * it.step[0] * bytes, 1, c->v[3].data, 1);
+        void *y = (char *)c->v[0].data + it.at[0] * bytes;
+        const void *value = c->v[3].data;
+        if (bytes == 4)
+            fill4(it.len, y, it.step[0], mask, it.step[1], *(const uint32_t *)value);
+        else if (bytes == 8)
+            fill8(it.len, y, it.step[0], mask, it.step[1], *(const uint64_t *)value);
+        else
+            fill1(it.len, y, it.step[0], mask, it.step[1], *(const uint8_t *)value);
     }
     return FG_OK;
 }
