@@ -17,7 +17,7 @@ from .inplace cimport inplace
 from .tensor cimport *
 
 from ._errors import DTypeError
-from .table import LINEAR, MULTILINEAR, NONE, functions, op, publish
+from .table import LINEAR, functions, op, publish
 from .tensor import install
 
 
@@ -144,7 +144,7 @@ def set_rng_state(new_state):
 # ---- records -------------------------------------------------------------------------------------------------------
 # A fill is an op of the tensor that it overwrites, whose values it does not read: the gradient of that is zero.
 
-cdef dict FILLED = {"shape": "SAME", "dtype": "T->T", "vjp": (lambda g: None,), "jvp": LINEAR, "dense": True,
+cdef dict FILLED = {"shape": "SAME", "dtype": "T->T", "vjp": (lambda g: None,), "dense": True,
                     "keeps_history": True, "family": "random"}
 cdef Op UNIFORM = op("uniform", **FILLED, doc="Draws from the uniform distribution on [f0, f1).")
 cdef Op NORMAL = op("normal", **FILLED, doc="Draws from the normal distribution of mean f0 and standard deviation f1.")
@@ -153,7 +153,7 @@ cdef Op INTEGERS = op("integers", **FILLED, doc="Draws from the i2 integers that
 cdef Op BERNOULLI = op("bernoulli", **FILLED, doc="1 with probability f0, else 0.")
 cdef Op PERMUTATION = op("permutation", **FILLED, doc="The integers from 0 in random order.")
 cdef Op DROPOUT = op("dropout", shape="SAME", dtype="T->Tb", outputs=2, aux=1, dense=True, family="random",
-                     vjp=(lambda g, y1, a: dropout_vjp(g, y1, a),), jvp=lambda t0, y1, a: dropout_vjp(t0, y1, a),
+                     vjp=(lambda g, y1, a: dropout_vjp(g, y1, a),),
                      doc="f1 x with probability f0, else 0; the mask is kept for the derivative (Srivastava et al., 2014).")
 cdef Op DROPOUT_VJP = op("dropout_vjp", shape="SAME", dtype="Tb->T", dense=True, family="random",
                          vjp=(lambda g, x1, a: dropout_vjp(g, x1, a), None), jvp=LINEAR,
@@ -432,12 +432,13 @@ def multinomial(Tensor input not None, num_samples, replacement=False, *, genera
         raise RuntimeError("multinomial: weights must be finite, non-negative, and not all zero in a row")
     if num_samples <= 0:
         raise RuntimeError(f"multinomial: cannot draw {num_samples} samples")
+    lead = weights.shape[:weights.ndim - 1]
     if replacement:
-        keys = rand(*weights.shape[:-1], num_samples, generator=generator, dtype=dtype_of(FG_F64))
+        keys = rand(*lead, num_samples, generator=generator, dtype=dtype_of(FG_F64))
         edges = weights.cumsum(-1)
-        edges /= edges[..., -1:]
+        edges /= edges.max(-1, keepdims=True)
         found = [np.searchsorted(e, u, side="right") for e, u in zip(np.atleast_2d(edges), np.atleast_2d(array_of(keys)))]
-        return functions["tensor"](np.array(found).reshape(*weights.shape[:-1], num_samples))
+        return functions["tensor"](np.array(found).reshape(*lead, num_samples))
     if num_samples > (weights > 0).sum(-1).min():
         raise RuntimeError(f"multinomial: cannot draw {num_samples} samples without replacement from fewer weights above zero")
     # The smallest of exponential variables divided by the weights (Efraimidis and Spirakis, 2006).
@@ -457,7 +458,7 @@ def dropout(Tensor input not None, double p=0.5, bint training=True, *, generato
     cdef Generator g
     cdef PyObject* px = <PyObject*>input
     if not 0 <= p <= 1:
-        raise ValueError(f"dropout: the probability has to be between 0 and 1, got {p}")
+        raise ValueError(f"dropout: the probability has to be between 0 and 1, but got {p}")
     if not training or p == 0:
         return input
     only_real(input, "dropout")
