@@ -88,14 +88,20 @@ def interleave(contenders: dict[str, Callable[[int], object]], rounds=9, seconds
 
     What is taken is the processor's time: with one thread and nothing to wait for it is the time that passes, less what
     other programs take on a busy machine. One sample lasts about `seconds`; every round takes one of each contender.
-    The garbage collector stays as users have it, on, and runs before a round rather than at a random place in it.
+    The garbage collector stays as users have it, on, but is kept from what was made before, and each sample starts
+    with nothing to collect: no contender pays for another's modules or garbage.
     """
-    repeat = {name: _calibrate(run, seconds) for name, run in contenders.items()}
-    samples = {name: [] for name in contenders}
-    for _ in range(rounds):
-        gc.collect()
-        for name, run in contenders.items():
-            samples[name].append(_once(run, repeat[name]) / repeat[name])
+    gc.collect()
+    gc.freeze()
+    try:
+        repeat = {name: _calibrate(run, seconds) for name, run in contenders.items()}
+        samples = {name: [] for name in contenders}
+        for _ in range(rounds):
+            for name, run in contenders.items():
+                gc.collect()
+                samples[name].append(_once(run, repeat[name]) / repeat[name])
+    finally:
+        gc.unfreeze()
     return {name: summarise(found) for name, found in samples.items()}
 
 

@@ -141,10 +141,9 @@ def chains(rounds):
         for name, torch in LIBRARIES.items():
             for nodes in lengths[name]:
                 gc.collect()
-                again = max(1, SHORT_CHAIN * 5 // nodes)
-                found = [(*chain(torch, nodes), freed_unused(torch, nodes)) for _ in range(again)]
-                for phase, seconds in enumerate(zip(*found, strict=True)):
-                    samples[name, nodes, phase].append(1e9 * sum(seconds) / again / nodes)
+                for _ in range(max(1, 5 * SHORT_CHAIN // nodes)):
+                    for phase, seconds in enumerate((*chain(torch, nodes), freed_unused(torch, nodes))):
+                        samples[name, nodes, phase].append(1e9 * seconds / nodes)
     lines = []
     for name in LIBRARIES:
         size = bytes_per_node(name, lengths[name][1])
