@@ -1,15 +1,16 @@
 /* The elementwise kernels of float32 and float64, one line each:
  *     name, how many parameters it reads (p, q, r = f[0], f[1], f[2] of the attributes), value from the inputs a, b, c.
- * TEST lines (name, inputs, value) write bools; SELECT reads a bool first. POWER lines have faster values for the single
- * exponents 2, 3 and 1/2. WITHIN lines (name, test, value, value) take the first value where all elements of a block
- * pass the test. `t` is the dtype: constants are cast to it.
+ * ARITHMETIC lines (name, value) have two inputs and loops of their own where one is a single number. TEST lines (name,
+ * inputs, value) write bools; SELECT reads a bool first. POWER lines have faster values for the single exponents 2, 3 and
+ * 1/2. WITHIN lines (name, test, value, value) take the first value where all elements of a block pass the test.
+ * `t` is the dtype: constants are cast to it.
  * A NaN must reach the result, so comparisons are written for the branch that a NaN takes. */
 
 /* arithmetic */
-BINARY(add, 0, a + b)
-BINARY(sub, 0, a - b)
-BINARY(mul, 0, a * b)
-BINARY(div, 0, a / b)
+ARITHMETIC(add, a + b)
+ARITHMETIC(sub, a - b)
+ARITHMETIC(mul, a * b)
+ARITHMETIC(div, a / b)
 UNARY(neg, 0, -a)
 UNARY(abs, 0, fg_fabs(a))
 UNARY(square, 0, a * a)
@@ -84,8 +85,8 @@ UNARY(hardshrink, 1, (a >= -p) & (a <= p) ? 0 : a)
 
 /* fused derivatives: a is the gradient that arrived, b (c) the input or the output. A gradient of 0 stays 0 where the
  * derivative is infinite or NaN, so that nothing comes back through the branch that a `where` did not take. */
-BINARY(mul_vjp, 0, a == 0 ? 0 : a * b)
-BINARY(div_vjp, 0, a == 0 ? 0 : a / b)
+ARITHMETIC(mul_vjp, a == 0 ? 0 : a * b)
+ARITHMETIC(div_vjp, a == 0 ? 0 : a / b)
 POWER(pow_vjp, 3, (a == 0) | (c == 0) ? 0 : a * c * fg_pow(b, c - 1), a == 0 ? 0 : a * (b + b), a == 0 ? 0 : a * (3 * b * b),
       a == 0 ? 0 : a / (2 * fg_sqrt(b)))
 TERNARY(maximum_vjp, 0, b < c ? 0 : b == c ? a / 2 : a)

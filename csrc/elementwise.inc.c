@@ -12,6 +12,24 @@
 #define TERNARY(name, params, expr) FLOATS(name, 3, float, double, LOAD_3, params, expr)
 #define TEST(name, arity, expr) FLOATS(name, arity, uint8_t, uint8_t, LOAD_##arity, 0, expr)
 #define SELECT(name, expr) FLOATS(name, 3, float, double, LOAD_WHERE, 0, expr)
+#define ARITHMETIC(name, expr)             \
+    ARITHMETIC_OF(name##_f32, float, expr) \
+    ARITHMETIC_OF(name##_f64, double, expr)
+#define ARITHMETIC_OF(name, T, expr)                                                                                 \
+    LOOP(name, T, T, T, LOAD_2, P_0, expr)                                                                           \
+    LOOP(name##_number_1, T, T, T, LOAD_NUMBER_1, P_0, expr)                                                         \
+    LOOP(name##_number_2, T, T, T, LOAD_NUMBER_2, P_0, expr)                                                         \
+    static int FG_SET(name)(fg_call * call) {                                                                        \
+        const fg_view *v = call->v;                                                                                  \
+        const fg_layout *o = v[0].lay;                                                                               \
+        void *y = v[0].data, *x0 = v[1].data, *x1 = v[2].data;                                                       \
+        if (!FG_LIKELY(o->flags & FG_DENSE)) return fg_broadcast(call, FG_SET(name##_loop));                         \
+        if (FG_LIKELY(v[1].lay == o && v[2].lay == o)) FG_SET(name##_loop)(o->size, y, x0, x1, NULL, NULL);          \
+        else if (v[1].lay == o && v[2].lay->size == 1) FG_SET(name##_number_2_loop)(o->size, y, x0, x1, NULL, NULL); \
+        else if (v[2].lay == o && v[1].lay->size == 1) FG_SET(name##_number_1_loop)(o->size, y, x0, x1, NULL, NULL); \
+        else return fg_broadcast(call, FG_SET(name##_loop));                                                         \
+        return FG_OK;                                                                                                \
+    }
 #define POWER(name, arity, ...)                     \
     POWER_OF(name##_f32, float, arity, __VA_ARGS__) \
     POWER_OF(name##_f64, double, arity, __VA_ARGS__)
@@ -56,6 +74,7 @@ enum { FG_SET(BLOCK) = 256 };
 #undef TEST
 #undef SELECT
 #undef POWER
+#undef ARITHMETIC
 #undef WITHIN
 
 #define ROW(name, ...) {#name, {FG_SET(name##_f32), FG_SET(name##_f64)}},
@@ -65,6 +84,7 @@ enum { FG_SET(BLOCK) = 256 };
 #define TEST ROW
 #define SELECT ROW
 #define POWER ROW
+#define ARITHMETIC ROW
 #define WITHIN ROW
 static const fg_entry FG_SET(elementwise_entries)[] = {
 #include "elementwise.h"
@@ -77,4 +97,5 @@ static const fg_entry FG_SET(elementwise_entries)[] = {
 #undef TEST
 #undef SELECT
 #undef POWER
+#undef ARITHMETIC
 #undef WITHIN

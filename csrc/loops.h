@@ -26,6 +26,14 @@
     const T a = ((const T *)pa)[i]; \
     const T b = ((const T *)pb)[i]; \
     (void)b
+#define LOAD_NUMBER_1(T)            \
+    const T a = *(const T *)pa;     \
+    const T b = ((const T *)pb)[i]; \
+    (void)a
+#define LOAD_NUMBER_2(T)            \
+    const T a = ((const T *)pa)[i]; \
+    const T b = *(const T *)pb;     \
+    (void)b
 #define LOAD_3(T)                   \
     const T a = ((const T *)pa)[i]; \
     const T b = ((const T *)pb)[i]; \

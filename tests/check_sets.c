@@ -18,6 +18,7 @@ static const struct {
 #define TERNARY(name, params, value) {#name, 3},
 #define POWER(name, inputs, ...) {#name, inputs},
 #define WITHIN(name, ...) {#name, 1},
+#define ARITHMETIC(name, value) {#name, 2},
 #define TEST(name, inputs, value)
 #define SELECT(name, value)
 #include "elementwise.h"
