@@ -31,8 +31,10 @@
 
 #if defined(__GNUC__)
 #define FG_LIKELY(test) __builtin_expect(!!(test), 1)
+#define FG_NOINLINE __attribute__((noinline))
 #else
 #define FG_LIKELY(test) (test)
+#define FG_NOINLINE
 #endif
 
 #endif
