@@ -8,48 +8,48 @@
 
 /* ---- one run of elements: n of them, `sd` and `ss` apart ---------------------------------------------------------- */
 
-#define MOVE(NAME, T)                                                                                                  \
-    static void NAME(int64_t n, void *to, int64_t sd, const void *from, int64_t ss) {                                  \
-        T *d = to;                                                                                                     \
-        const T *s = from;                                                                                             \
-        if (n == 1) {                                                                                                  \
-            *d = *s;                                                                                                   \
-        } else if (sd == 1 && ss == 1) {                                                                               \
-            memcpy(d, s, (size_t)n * sizeof(T));                                                                       \
-        } else if (sd == 1 && ss == 0) {                                                                               \
-            for (int64_t i = 0; i < n; i++) d[i] = *s;                                                                 \
-        } else {                                                                                                       \
-            for (int64_t i = 0; i < n; i++) d[i * sd] = s[i * ss];                                                     \
-        }                                                                                                              \
+#define MOVE(NAME, T)                                                                 \
+    static void NAME(int64_t n, void *to, int64_t sd, const void *from, int64_t ss) { \
+        T *d = to;                                                                    \
+        const T *s = from;                                                            \
+        if (n == 1) {                                                                 \
+            *d = *s;                                                                  \
+        } else if (sd == 1 && ss == 1) {                                              \
+            memcpy(d, s, (size_t)n * sizeof(T));                                      \
+        } else if (sd == 1 && ss == 0) {                                              \
+            for (int64_t i = 0; i < n; i++) d[i] = *s;                                \
+        } else {                                                                      \
+            for (int64_t i = 0; i < n; i++) d[i * sd] = s[i * ss];                    \
+        }                                                                             \
     }
 MOVE(move1, uint8_t)
 MOVE(move4, uint32_t)
 MOVE(move8, uint64_t)
 
-#define CAST(NAME, S, D, VALUE)                                                                                        \
-    static void NAME(int64_t n, void *to, int64_t sd, const void *from, int64_t ss) {                                  \
-        D *d = to;                                                                                                     \
-        const S *s = from;                                                                                             \
-        if (sd == 1 && ss == 1) {                                                                                      \
-            for (int64_t i = 0; i < n; i++) {                                                                          \
-                S x = s[i];                                                                                            \
-                d[i] = (D)(VALUE);                                                                                     \
-            }                                                                                                          \
-        } else {                                                                                                       \
-            for (int64_t i = 0; i < n; i++) {                                                                          \
-                S x = s[i * ss];                                                                                       \
-                d[i * sd] = (D)(VALUE);                                                                                \
-            }                                                                                                          \
-        }                                                                                                              \
+#define CAST(NAME, S, D, VALUE)                                                       \
+    static void NAME(int64_t n, void *to, int64_t sd, const void *from, int64_t ss) { \
+        D *d = to;                                                                    \
+        const S *s = from;                                                            \
+        if (sd == 1 && ss == 1) {                                                     \
+            for (int64_t i = 0; i < n; i++) {                                         \
+                S x = s[i];                                                           \
+                d[i] = (D)(VALUE);                                                    \
+            }                                                                         \
+        } else {                                                                      \
+            for (int64_t i = 0; i < n; i++) {                                         \
+                S x = s[i * ss];                                                      \
+                d[i * sd] = (D)(VALUE);                                               \
+            }                                                                         \
+        }                                                                             \
     }
 
 /* Reals become integers by truncation; small integers by way of int64, so that -1.0 is 255 on every machine. */
-#define CASTS(NAME, S, AS_INT)                                                                                         \
-    CAST(NAME##_f32, S, float, x)                                                                                      \
-    CAST(NAME##_f64, S, double, x)                                                                                     \
-    CAST(NAME##_i64, S, int64_t, x)                                                                                    \
-    CAST(NAME##_i32, S, int32_t, AS_INT)                                                                               \
-    CAST(NAME##_u8, S, uint8_t, AS_INT)                                                                                \
+#define CASTS(NAME, S, AS_INT)           \
+    CAST(NAME##_f32, S, float, x)        \
+    CAST(NAME##_f64, S, double, x)       \
+    CAST(NAME##_i64, S, int64_t, x)      \
+    CAST(NAME##_i32, S, int32_t, AS_INT) \
+    CAST(NAME##_u8, S, uint8_t, AS_INT)  \
     CAST(NAME##_bool, S, uint8_t, x != 0)
 CASTS(f32, float, (int64_t)x)
 CASTS(f64, double, (int64_t)x)
@@ -69,15 +69,15 @@ fg_run fg_move(int64_t to, int64_t from) {
     return size == 4 ? move4 : size == 8 ? move8 : move1;
 }
 
-#define ADD(NAME, T, OP)                                                                                               \
-    static void NAME(int64_t n, void *to, int64_t sd, const void *from, int64_t ss) {                                  \
-        T *d = to;                                                                                                     \
-        const T *s = from;                                                                                             \
-        if (sd == 1 && ss == 1) {                                                                                      \
-            for (int64_t i = 0; i < n; i++) d[i] OP s[i];                                                              \
-        } else {                                                                                                       \
-            for (int64_t i = 0; i < n; i++) d[i * sd] OP s[i * ss];                                                    \
-        }                                                                                                              \
+#define ADD(NAME, T, OP)                                                              \
+    static void NAME(int64_t n, void *to, int64_t sd, const void *from, int64_t ss) { \
+        T *d = to;                                                                    \
+        const T *s = from;                                                            \
+        if (sd == 1 && ss == 1) {                                                     \
+            for (int64_t i = 0; i < n; i++) d[i] OP s[i];                             \
+        } else {                                                                      \
+            for (int64_t i = 0; i < n; i++) d[i * sd] OP s[i * ss];                   \
+        }                                                                             \
     }
 /* Integers unsigned, since sums wrap around; bools by "or". */
 ADD(add_f32, float, +=)
@@ -94,9 +94,7 @@ fg_run fg_add(int64_t dtype) {
 
 /* ---- whole views -------------------------------------------------------------------------------------------------- */
 
-static char *element(const fg_view *v, int64_t offset) {
-    return (char *)v->data + offset * fg_itemsize[v->dtype];
-}
+static char *element(const fg_view *v, int64_t offset) { return (char *)v->data + offset * fg_itemsize[v->dtype]; }
 
 /* The axis along which `from` is dense while the last one, dense in `to`, strides over it: -1 if there is none. Such a
  * copy runs in blocks that fit the first-level cache, else every element read would fetch a line of its own. */
@@ -117,8 +115,8 @@ static void copy_crossed(const fg_view *to, const fg_view *from, fg_iter *it, in
             for (int64_t j = 0; j < it->len; j += BLOCK) {
                 int64_t last = rows - i < BLOCK ? rows : i + BLOCK, n = it->len - j < BLOCK ? it->len - j : BLOCK;
                 for (int64_t r = i; r < last; r++)
-                    run(n, element(to, it->at[0] + r * across + j), 1,
-                        element(from, it->at[1] + r + j * it->step[1]), it->step[1]);
+                    run(n, element(to, it->at[0] + r * across + j), 1, element(from, it->at[1] + r + j * it->step[1]),
+                        it->step[1]);
             }
 }
 

@@ -34,8 +34,8 @@ static int check(fg_call *c, const fg_view *index, int64_t size, int strict) {
  * one step of the broadcast indices means. */
 typedef struct {
     int nidx, nkept;
-    int64_t size[FG_MAX_DIMS], stride[FG_MAX_DIMS];    /* of x along the indexed axes */
-    int64_t kept[FG_MAX_DIMS], xkept[FG_MAX_DIMS];     /* sizes and strides of x along the others */
+    int64_t size[FG_MAX_DIMS], stride[FG_MAX_DIMS]; /* of x along the indexed axes */
+    int64_t kept[FG_MAX_DIMS], xkept[FG_MAX_DIMS]; /* sizes and strides of x along the others */
     const fg_view *indices;
     fg_layout over; /* of the broadcast indices */
 } plan;
@@ -106,10 +106,8 @@ static void transfer(const fg_attrs *a, const plan *p, const fg_view *x, const f
             int64_t b = 0;
             do { /* after its last run the iteration stands at its start again */
                 char *ex = px + block.at[0] * bytes, *ep = pp + block.at[1] * bytes;
-                if (into_x)
-                    run(block.len, ex, block.step[0], ep, block.step[1]);
-                else
-                    run(block.len, ep, block.step[1], ex, block.step[0]);
+                if (into_x) run(block.len, ex, block.step[0], ep, block.step[1]);
+                else run(block.len, ep, block.step[1], ex, block.step[0]);
                 if (block.runs == 1) break; /* the usual case: whole rows, or single elements */
                 fg_iter_next(&block);
             } while (++b < block.runs);
@@ -131,7 +129,8 @@ static int index_put(fg_call *c) {
     int code = make_plan(c, c->v[0].lay, c->v + 3, &p);
     if (code) return code;
     if (c->v[0].data != c->v[1].data) fg_copy(c->v, c->v + 1);
-    transfer(c->attrs, &p, c->v, c->v + 2, 1, c->attrs->mode ? fg_add(c->v[0].dtype) : fg_move(c->v[0].dtype, c->v[2].dtype));
+    transfer(c->attrs, &p, c->v, c->v + 2, 1,
+             c->attrs->mode ? fg_add(c->v[0].dtype) : fg_move(c->v[0].dtype, c->v[2].dtype));
     return FG_OK;
 }
 
@@ -157,16 +156,12 @@ static void exchange(fg_call *c, const fg_view *index, const fg_view *beside, co
             if (value < 0) value += size;
             char *pb = (char *)beside->data + (it.at[1] + i * it.step[1]) * bytes;
             char *pa = (char *)along->data + (it.at[2] + i * it.step[2] + value * stride) * bytes;
-            if (into_along)
-                run(1, pa, 1, pb, 1);
-            else
-                run(1, pb, 1, pa, 1);
+            if (into_along) run(1, pa, 1, pb, 1);
+            else run(1, pb, 1, pa, 1);
         }
 }
 
-static int64_t size_along(const fg_view *v, int axis) {
-    return v->lay->ndim ? v->lay->shape[axis] : 1;
-}
+static int64_t size_along(const fg_view *v, int axis) { return v->lay->ndim ? v->lay->shape[axis] : 1; }
 
 /* gather: y, x, index. */
 static int gather(fg_call *c) {
@@ -181,7 +176,8 @@ static int scatter(fg_call *c) {
     int code = check(c, c->v + 2, size_along(c->v, c->attrs->axis), c->attrs->i[0] == 1);
     if (code) return code;
     if (c->v[0].data != c->v[1].data) fg_copy(c->v, c->v + 1);
-    exchange(c, c->v + 2, c->v + 3, c->v, 1, c->attrs->mode ? fg_add(c->v[0].dtype) : fg_move(c->v[0].dtype, c->v[3].dtype));
+    exchange(c, c->v + 2, c->v + 3, c->v, 1,
+             c->attrs->mode ? fg_add(c->v[0].dtype) : fg_move(c->v[0].dtype, c->v[3].dtype));
     return FG_OK;
 }
 
@@ -218,13 +214,13 @@ static int nonzero(fg_call *c) {
 
 /* ---- masked_fill: y, x, mask (bool), value (0-d); x where the mask is false, the value elsewhere ------------------- */
 
-#define FILL(NAME, T)                                                                                                  \
-    static void NAME(int64_t n, T *y, int64_t sy, const uint8_t *mask, int64_t sm, T value) {                          \
-        if (sy == 1 && sm == 1)                                                                                        \
-            for (int64_t i = 0; i < n; i++) y[i] = mask[i] ? value : y[i];                                             \
-        else                                                                                                           \
-            for (int64_t i = 0; i < n; i++)                                                                            \
-                if (mask[i * sm]) y[i * sy] = value;                                                                   \
+#define FILL(NAME, T)                                                                         \
+    static void NAME(int64_t n, T *y, int64_t sy, const uint8_t *mask, int64_t sm, T value) { \
+        if (sy == 1 && sm == 1)                                                               \
+            for (int64_t i = 0; i < n; i++) y[i] = mask[i] ? value : y[i];                    \
+        else                                                                                  \
+            for (int64_t i = 0; i < n; i++)                                                   \
+                if (mask[i * sm]) y[i * sy] = value;                                          \
     }
 FILL(fill1, uint8_t)
 FILL(fill4, uint32_t)
@@ -240,19 +236,15 @@ static int masked_fill(fg_call *c) {
         const uint8_t *mask = (const uint8_t *)c->v[2].data + it.at[1];
         void *y = (char *)c->v[0].data + it.at[0] * bytes;
         const void *value = c->v[3].data;
-        if (bytes == 4)
-            fill4(it.len, y, it.step[0], mask, it.step[1], *(const uint32_t *)value);
-        else if (bytes == 8)
-            fill8(it.len, y, it.step[0], mask, it.step[1], *(const uint64_t *)value);
-        else
-            fill1(it.len, y, it.step[0], mask, it.step[1], *(const uint8_t *)value);
+        if (bytes == 4) fill4(it.len, y, it.step[0], mask, it.step[1], *(const uint32_t *)value);
+        else if (bytes == 8) fill8(it.len, y, it.step[0], mask, it.step[1], *(const uint64_t *)value);
+        else fill1(it.len, y, it.step[0], mask, it.step[1], *(const uint8_t *)value);
     }
     return FG_OK;
 }
 
 #define ALL(k) {k, k, k, k, k, k}
 const fg_entry fg_index_entries[] = {
-    {"index", ALL(index_)},   {"index_put", ALL(index_put)}, {"gather", ALL(gather)},
-    {"scatter", ALL(scatter)}, {"nonzero", ALL(nonzero)},
-    {"masked_fill", ALL(masked_fill)}, {NULL, {NULL}},
+    {"index", ALL(index_)},    {"index_put", ALL(index_put)},     {"gather", ALL(gather)}, {"scatter", ALL(scatter)},
+    {"nonzero", ALL(nonzero)}, {"masked_fill", ALL(masked_fill)}, {NULL, {NULL}},
 };

@@ -86,14 +86,14 @@ static void FG_SET(iterate_batch)(fg_iter *it, const fg_view *y, int axes, const
 
 #if FG_BASELINE
 /* Integers: unsigned here, since sums of products wrap around. */
-#define INTEGER_GEMM                                                                                                  \
-    static void FN(gemm)(int64_t m, int64_t n, int64_t k, const T *a, int64_t rsa, int64_t csa, const T *b,           \
-                         int64_t rsb, int64_t csb, T *c, int64_t ldc, int add) {                                      \
-        for (int64_t i = 0; i < m; i++) {                                                                             \
-            if (!add) memset(c + i * ldc, 0, (size_t)n * sizeof(T));                                                  \
-            for (int64_t p = 0; p < k; p++)                                                                           \
-                for (int64_t j = 0; j < n; j++) c[i * ldc + j] += (T)(a[i * rsa + p * csa] * b[p * rsb + j * csb]);   \
-        }                                                                                                             \
+#define INTEGER_GEMM                                                                                                \
+    static void FN(gemm)(int64_t m, int64_t n, int64_t k, const T *a, int64_t rsa, int64_t csa, const T *b,         \
+                         int64_t rsb, int64_t csb, T *c, int64_t ldc, int add) {                                    \
+        for (int64_t i = 0; i < m; i++) {                                                                           \
+            if (!add) memset(c + i * ldc, 0, (size_t)n * sizeof(T));                                                \
+            for (int64_t p = 0; p < k; p++)                                                                         \
+                for (int64_t j = 0; j < n; j++) c[i * ldc + j] += (T)(a[i * rsa + p * csa] * b[p * rsb + j * csb]); \
+        }                                                                                                           \
     }
 
 #define T uint64_t

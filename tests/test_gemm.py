@@ -4,12 +4,12 @@ import itertools
 
 import numpy as np
 import pytest
+from fastgrad._core.tensor import kernel_sets, use_set
 
 import fastgrad as fg
 import fastgrad.nn.functional as F
 from fastgrad import _core
 from fastgrad._core import _blas
-from fastgrad._core.tensor import kernel_sets, use_set
 from fastgrad.autograd import gradcheck, gradgradcheck
 
 SETS = [name for name, supported in kernel_sets() if supported]
@@ -204,7 +204,9 @@ def test_products_composed_of_matmul(name):
 def test_tensordot_against_numpy(dims):
     rng = np.random.default_rng(8)
     a, b = rng.normal(size=(3, 3)), rng.normal(size=(3, 3, 2))
-    np.testing.assert_allclose(fg.tensordot(fg.tensor(a), fg.tensor(b), dims).numpy(), np.tensordot(a, b, dims), rtol=1e-12)
+    np.testing.assert_allclose(
+        fg.tensordot(fg.tensor(a), fg.tensor(b), dims).numpy(), np.tensordot(a, b, dims), rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("lead", [(), (4,), (2, 3)])
@@ -244,7 +246,7 @@ def test_a_shape_error_is_numpys_kind_of_error_too():
 
 
 def test_a_provider_that_cannot_be_used_is_refused_and_named():
-    with pytest.raises(ImportError, match="FASTGRAD_BLAS=/no/such.so: there is no such library"):
+    with pytest.raises(ImportError, match=r"FASTGRAD_BLAS=/no/such\.so: there is no such library"):
         _blas.choose("/no/such.so")
     assert _blas.choose("own").startswith("own")
     np.testing.assert_array_equal((fg.ones(2, 3) @ fg.ones(3, 2)).numpy(), np.full((2, 2), 3.0))

@@ -175,11 +175,11 @@ def real(*shape):
     return fg.tensor(np.random.default_rng(2).normal(size=shape), requires_grad=True)
 
 
-I = fg.tensor([2, 0, 2])
+TWICE = fg.tensor([2, 0, 2])
 DIFFERENTIABLE = {
-    "one tensor": (lambda x: x[I], (3, 2)),
-    "two tensors": (lambda x: x[I, fg.tensor([[0], [1]])], (3, 2)),
-    "apart": (lambda x: x[I, :, fg.tensor([1, 0, 1])], (3, 2, 2)),
+    "one tensor": (lambda x: x[TWICE], (3, 2)),
+    "two tensors": (lambda x: x[TWICE, fg.tensor([[0], [1]])], (3, 2)),
+    "apart": (lambda x: x[TWICE, :, fg.tensor([1, 0, 1])], (3, 2, 2)),
     "mask": (lambda x: x[fg.tensor([True, False, True])], (3, 2)),
     "index_select": (lambda x: fg.index_select(x, 1, fg.tensor([1, 0, 1])), (3, 2)),
     "gather": (lambda x: fg.gather(x, 1, fg.tensor([[0, 1, 1], [1, 1, 0]])), (3, 2)),
@@ -187,8 +187,8 @@ DIFFERENTIABLE = {
     "masked_select": (lambda x: fg.masked_select(x, fg.tensor([True, False])), (3, 2)),
     "masked_fill": (lambda x, v: fg.masked_fill(x, fg.tensor([[True, False]]), v), (3, 2), ()),
     "index_put": (lambda x, v: fg.index_put(x, (fg.tensor([2, 0]),), v), (3, 2), (2,)),
-    "index_put, adding": (lambda x, v: fg.index_put(x, (I,), v, accumulate=True), (3, 2), (3, 2)),
-    "index_add": (lambda x, v: fg.index_add(x, 0, I, v, alpha=2), (3, 2), (3, 2)),
+    "index_put, adding": (lambda x, v: fg.index_put(x, (TWICE,), v, accumulate=True), (3, 2), (3, 2)),
+    "index_add": (lambda x, v: fg.index_add(x, 0, TWICE, v, alpha=2), (3, 2), (3, 2)),
     "index_copy": (lambda x, v: fg.index_copy(x, 1, fg.tensor([1]), v), (3, 2), (3, 1)),
     "index_fill": (lambda x: fg.index_fill(x, 0, fg.tensor([1]), 3.0), (3, 2)),
     "scatter": (lambda x, v: fg.scatter(x, 0, fg.tensor([[2, 0]]), v), (3, 2), (2, 2)),
@@ -311,7 +311,11 @@ WRONG = [
     (lambda: fg.index_select(fg.tensor(X), 0, fg.tensor([-1])), IndexError, "index_select: index -1 is out of range"),
     (lambda: fg.index_select(fg.tensor(X), 0, fg.tensor([[0]])), IndexError, "vector of indices"),
     (lambda: fg.index_add(fg.tensor(X), 0, fg.tensor([0]), fg.ones(2, 4)), RuntimeError, "1 indices along dimension 0"),
-    (lambda: fg.gather(fg.tensor(X), 0, fg.tensor([[3]])), IndexError, "gather: index 3 is out of range for dimension 0"),
+    (
+        lambda: fg.gather(fg.tensor(X), 0, fg.tensor([[3]])),
+        IndexError,
+        "gather: index 3 is out of range for dimension 0",
+    ),
     (lambda: fg.gather(fg.tensor(X), 0, fg.tensor([0])), RuntimeError, "as many dimensions"),
     (lambda: fg.gather(fg.tensor(X), 0, fg.tensor([[0] * 5])), RuntimeError, "larger than the tensor"),
     (lambda: fg.scatter(fg.zeros(2, 2), 0, fg.tensor([[5, 0]]), fg.ones(1, 2)), IndexError, "scatter: index 5"),

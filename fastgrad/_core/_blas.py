@@ -30,9 +30,7 @@ PROVIDERS = (
     # Wheels of NumPy for Linux and Windows keep it beside the package, those for macOS inside.
     Provider("numpy", ("numpy.libs/libscipy_openblas64_*", "numpy/.dylibs/libscipy_openblas64_*"), "scipy_", "64_"),
     Provider("numpy", ("numpy.libs/libscipy_openblas-*", "numpy/.dylibs/libscipy_openblas.*"), "scipy_", ""),
-    Provider(
-        "accelerate", ("/System/Library/Frameworks/Accelerate.framework/Accelerate",), "", "$NEWLAPACK$ILP64"
-    ),
+    Provider("accelerate", ("/System/Library/Frameworks/Accelerate.framework/Accelerate",), "", "$NEWLAPACK$ILP64"),
     Provider("loaded", (), "", "64_"),
     Provider("loaded", (), "", ""),
 )
@@ -88,10 +86,7 @@ def choose(wanted=None):
 
 def info():
     """One line for `show_config()`: the library, the processor kernel it runs, its threads, and what was refused."""
-    loaded, core, threads = blas_state()
+    _, core, threads = blas_state()
     parts = [_chosen] + ([core] if core else []) + ([f"{threads} threads"] if threads else [])
     refused = f"; refused: {'; '.join(dict.fromkeys(_refusals))}" if _refusals else ""
     return ", ".join(parts) + refused
-
-
-choose()

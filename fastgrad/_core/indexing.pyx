@@ -8,7 +8,7 @@ these are neighbours in the key, else first; an int beside index tensors counts 
 
 from cpython.long cimport PyLong_CheckExact
 from cpython.object cimport PyObject
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 import numpy as np
@@ -21,7 +21,7 @@ from .tensor cimport *
 
 from ._errors import DTypeError, ShapeError
 from .shape import set_advanced
-from .table import LINEAR, MULTILINEAR, NONE, functions, joint, op, publish
+from .table import LINEAR, NONE, functions, joint, op, publish
 
 
 cdef Tensor zeros_like(Layout s, int dtype):
@@ -444,6 +444,8 @@ cdef Tensor embedding_vjp(Tensor g, Layout s0, Attrs a, Tensor index):
 cdef Op EMBEDDING = op(
     "embedding", shape="GIVEN", dtype="Ti->T", kernel="index", jvp=LINEAR, family="indexing",
     vjp=(lambda g, s0, a, x1: embedding_vjp(g, s0, a, x1), None),
+    sample=lambda r: [((np.array([[2, 0], [1, 2]]), r.normal(size=(3, 4))), {}),
+                      ((np.array([1, 1, 0]), r.normal(size=(2, 3))), {"padding_idx": 0})],
     doc="Rows of a table by index; the row of attrs.i[1], if any, gets no gradient.")
 
 
@@ -488,7 +490,7 @@ cdef int64_t dim_of_row(object row, int64_t n) except -1:
 
 # ---- gather, scatter -----------------------------------------------------------------------------------------------
 
-cdef int infer_second(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
+cdef int infer_second(Op o, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
     cdef fg_layout* l = &(<Tensor>xs[1]).layout.c
     give(lays, 0, dense_layout(l.ndim, l.shape))
     return 0
@@ -509,12 +511,12 @@ cdef Tensor gathered(Tensor x, int axis, Tensor index):
     return <Tensor>apply(GATHER, xs, 2, along(axis, 0))
 
 
-cdef Tensor scattered(Op op, Tensor x, int axis, Tensor index, Tensor source):
+cdef Tensor scattered(Op o, Tensor x, int axis, Tensor index, Tensor source):
     cdef PyObject* xs[3]
     xs[0] = <PyObject*>x
     xs[1] = <PyObject*>index
     xs[2] = <PyObject*>source
-    return <Tensor>apply(op, xs, 3, along(axis, ADD if op is SCATTER_ADD else 0))
+    return <Tensor>apply(o, xs, 3, along(axis, ADD if o is SCATTER_ADD else 0))
 
 
 cdef Op GATHER = op(
@@ -525,9 +527,8 @@ cdef Op GATHER = op(
     doc="The elements whose position along one dimension is given for each result.")
 cdef Op SCATTER = op(
     "scatter", shape="SAME", dtype="TiT->T", jvp=LINEAR, family="indexing",
-    vjp=(lambda g, a, x1: scattered(SCATTER, g, a.axis, x1, expand_to(scalar(0, (<Tensor>g).dtype), (<Tensor>x1).layout.c.ndim,
-                                                                       (<Tensor>x1).layout.c.shape)),
-         None, lambda g, a, x1: gathered(g, a.axis, x1)),
+    vjp=(lambda g, a, x1: scattered(SCATTER, g, a.axis, x1, zeros_like((<Tensor>x1).layout, (<Tensor>g).dtype)), None,
+         lambda g, a, x1: gathered(g, a.axis, x1)),
     sample=lambda r: [((r.normal(size=(3, 4)), 1, np.array([[2, 0], [1, 3]]), r.normal(size=(2, 2))), {})],
     doc="A copy in which elements are replaced, their position along one dimension given for each value.")
 cdef Op SCATTER_ADD = op(
@@ -565,15 +566,17 @@ def gather(Tensor input not None, dim, Tensor index not None, *, sparse_grad=Fal
         raise out_of_range("gather", index, input.shape[d] if input.layout.c.ndim else 1, d) or error from None
 
 
-cdef object scatter_any(Op op, Tensor x, object dim, Tensor index, object src, bint here, str name):
+cdef object scatter_any(Op o, Tensor x, object dim, Tensor index, object src, bint here, str name):
     cdef int d = dim_of(dim, x.layout.c.ndim), k
     cdef Tensor source = as_operand(src, x.dtype, name)
     check_along(x, d, index, name)
     if type(src) is not Tensor:
-        source = expand_to(cast(source, x.dtype) if source.dtype != x.dtype else source, index.layout.c.ndim, index.layout.c.shape)
+        if source.dtype != x.dtype:
+            source = cast(source, x.dtype)
+        source = expand_to(source, index.layout.c.ndim, index.layout.c.shape)
     if source.dtype != x.dtype:
-        raise DTypeError(f"{name}: the source is {dtype_of(source.dtype).name}, the tensor {dtype_of(x.dtype).name}; they must have "
-                         f"one dtype")
+        raise DTypeError(f"{name}: the source is {dtype_of(source.dtype).name}, the tensor {dtype_of(x.dtype).name}; they must "
+                         f"have one dtype")
     if source.layout.c.ndim != index.layout.c.ndim:
         raise ShapeError(f"{name}: index and source must have the same number of dimensions: {tuple(index.shape)} and "
                          f"{tuple(source.shape)}")
@@ -585,8 +588,8 @@ cdef object scatter_any(Op op, Tensor x, object dim, Tensor index, object src, b
         source = <Tensor>slots.getitem(source, tuple([slice(0, n) for n in index.shape]))
     try:
         if here:
-            return inplace(op, x, [index, source], along(d, ADD if op is SCATTER_ADD else 0))
-        return scattered(op, x, d, index, source)
+            return inplace(o, x, [index, source], along(d, ADD if o is SCATTER_ADD else 0))
+        return scattered(o, x, d, index, source)
     except IndexError as error:
         raise out_of_range(name, index, x.shape[d] if x.layout.c.ndim else 1, d) or error from None
 
@@ -672,6 +675,7 @@ def masked_select(Tensor input not None, Tensor mask not None):
 
 
 cdef Op NONZERO = op("nonzero", shape="GIVEN", dtype=".->i", vjp=NONE, family="indexing",
+                     sample=lambda r: [((r.normal(size=(3, 4)) * (r.uniform(size=(3, 4)) < 0.5),), {})],
                      doc="The positions of the elements that are not zero, in row-major order, one per row.")
 
 
@@ -708,6 +712,8 @@ def cat_vjp(Tensor g, Attrs a, shapes):
 
 cdef Op CAT = op(
     "cat", shape="GIVEN", dtype="T*->T", jvp=LINEAR, family="indexing", vjp=joint(lambda g, a, shapes: cat_vjp(g, a, shapes)),
+    sample=lambda r: [(([r.normal(size=(2, 3)), r.normal(size=(1, 3))],), {}),
+                      (([r.normal(size=(2, 1)), r.normal(size=(2, 3)), r.normal(size=(2, 2))], 1), {})],
     doc="Tensors one after the other along one dimension.")
 
 

@@ -11,9 +11,11 @@ from .shape cimport swapped
 from .table cimport give, shape_rule
 from .tensor cimport *
 
-from . import _blas  # noqa: F401  chooses the provider of products
+from ._blas import choose
 from ._errors import ShapeError
-from .table import MULTILINEAR, functions, joint, op, publish
+from .table import MULTILINEAR, joint, op, publish
+
+choose()
 
 
 # ---- matmul --------------------------------------------------------------------------------------------------------
@@ -80,7 +82,7 @@ def matmul(Tensor input not None, other):
 
 # ---- linear --------------------------------------------------------------------------------------------------------
 
-cdef int infer_linear(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
+cdef int infer_linear(Op o, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
     cdef fg_layout* x = &(<Tensor>xs[0]).layout.c
     cdef fg_layout* w = &(<Tensor>xs[1]).layout.c
     cdef int64_t shape[8]
@@ -108,7 +110,7 @@ cdef int raise_linear(PyObject** xs) except -1:
                      f"({w[0]},)")
 
 
-cdef int infer_linear_vjp(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
+cdef int infer_linear_vjp(Op o, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
     """attrs.needs: which of dx, dweight and dbias are wanted."""
     cdef Layout x = (<Tensor>xs[1]).layout
     cdef Layout w = (<Tensor>xs[2]).layout
@@ -316,7 +318,7 @@ def bilinear(Tensor input1 not None, Tensor input2 not None, Tensor weight not N
     input1: (..., in1); input2: (..., in2); weight: (out, in1, in2); bias: (out) or None. Returns (..., out).
     """
     expect("bilinear", weight, 3)
-    out, n1, n2 = weight.shape
+    _, n1, n2 = weight.shape
     lead = input1.shape[:-1]
     if input1.shape[-1:] != (n1,) or input2.shape[-1:] != (n2,) or input2.shape[:-1] != lead:
         raise ShapeError(f"bilinear: inputs of shapes {tuple(input1.shape)} and {tuple(input2.shape)} do not fit a weight of "
