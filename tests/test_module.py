@@ -324,6 +324,46 @@ def test_a_pre_hook_with_kwargs_must_return_both():
         layer(1)
 
 
+def test_hooks_survive_copies():
+    net = nn.Sequential(nn.Identity())
+    net[0].register_forward_hook(Adder())
+    assert net(1) == copy.deepcopy(net)(1) == pickle.loads(pickle.dumps(net))(1) == 2
+
+
+class Adder:
+    def __call__(self, module, args, output):
+        return output + 1
+
+
+def test_a_call_of_its_own_is_kept_inside_sequential():
+    class Own(nn.Module):
+        def __call__(self, x):
+            return 10 * self.forward(x)
+
+        def forward(self, x):
+            return x + 1
+
+    assert Own()(1) == nn.Sequential(nn.Identity(), Own())(1) == 20
+
+
+def test_calls_pass_all_arguments():
+    class Echo(nn.Module):
+        def forward(self, *args, **kwargs):
+            return args, kwargs
+
+    assert Echo()() == ((), {})
+    assert Echo()(1) == ((1,), {})
+    assert Echo()(1, 2, a=3) == ((1, 2), {"a": 3})
+    assert Echo()(1, a=3) == ((1,), {"a": 3})
+
+
+def test_forward_may_be_replaced():
+    net = nn.Sequential(nn.Identity())
+    assert net(1) == 1
+    net[0].forward = lambda x: x + 1
+    assert net(1) == net[0](1) == 2
+
+
 def test_hooks_run_inside_sequential():
     net = nn.Sequential(nn.Identity(), nn.Identity())
     assert net(1) == 1

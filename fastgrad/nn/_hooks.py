@@ -1,7 +1,11 @@
-"""Functions that run before and after a module's `forward`, and how they are registered. Imports _backward_hooks."""
+"""Functions that run before and after a module's `forward`, and how they are registered.
+
+Imports the core and _backward_hooks.
+"""
 
 from itertools import count
 
+from fastgrad._core.call import expect_hooks
 from fastgrad.nn._backward_hooks import BackwardCall
 
 _ids = count()
@@ -33,6 +37,10 @@ class Hooks:
     """The hooks of one module, each kind a dictionary in the order of running; a module without any has no `Hooks`."""
 
     __slots__ = ("after", "after_backward", "before", "before_backward")
+
+    def __new__(cls):  # also where a copy is made or a pickle is read
+        expect_hooks()
+        return super().__new__(cls)
 
     def __init__(self):
         self.before = {}

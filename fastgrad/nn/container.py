@@ -1,8 +1,9 @@
-"""Containers of modules. Imports Module."""
+"""Containers of modules. Imports the core and Module."""
 
 from collections import OrderedDict
 from operator import index
 
+from fastgrad._core.call import call_each
 from fastgrad.nn.module import Module
 
 
@@ -78,10 +79,7 @@ class Sequential(_Numbered):
             self.add_module(str(name), module)
 
     def forward(self, input):
-        for module in self._chain or self._make_chain():
-            # The test of Module.__call__, made here: it saves packing and unpacking the arguments at every layer.
-            input = module.forward(input) if module._hooks is None else module(input)
-        return input
+        return call_each(self._chain or self._make_chain(), input)
 
     def _make_chain(self):
         self._chain = tuple(self._modules.values())

@@ -10,6 +10,7 @@ from collections import OrderedDict, namedtuple
 
 from fastgrad import _core
 from fastgrad._core import Parameter, Tensor
+from fastgrad._core.call import Callable
 from fastgrad.nn._entries import Entries
 from fastgrad.nn._hooks import Hooks, RemovableHandle
 
@@ -27,7 +28,7 @@ class IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpect
     __str__ = __repr__
 
 
-class Module:
+class Module(Callable):
     """The base class of all networks and layers.
 
     Subclasses call `super().__init__()` first, assign parameters and submodules as attributes, and define `forward`.
@@ -54,11 +55,6 @@ class Module:
         attributes["training"] = True
         attributes["_kinds"] = {}
         attributes["_transient"] = set()  # names of buffers that state_dict leaves out
-
-    def __call__(self, *args, **kwargs):
-        if self._hooks is None:
-            return self.forward(*args, **kwargs)
-        return self._hooks.call(self, args, kwargs)
 
     def forward(self, *args, **kwargs):
         """What the module computes; every subclass defines it."""

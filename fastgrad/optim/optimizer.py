@@ -97,8 +97,8 @@ class Optimizer:
                 loss = closure()
         if len(self._derived) != len(self.param_groups):
             self._derived = [Derived() for _ in self.param_groups]
-        for group, derived in zip(self.param_groups, self._derived, strict=True):
-            self._step_group(group, derived)
+        for k, group in enumerate(self.param_groups):
+            self._step_group(group, self._derived[k])
         self._stepped = True
         return loss
 
