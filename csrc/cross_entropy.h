@@ -20,7 +20,7 @@ static FN(targets) FN(targets_of)(const fg_call *call, const fg_view *v, int64_t
 }
 
 /* The divisor of the gradient and of the loss: 1, but for the mean the total weight of the labels that count. */
-static int FN(divisor_of)(fg_call *call, const FN(targets) *t, T *divisor) {
+static int FN(divisor_of)(fg_call *call, const FN(targets) * t, T *divisor) {
     double total = 0;
     for (int64_t i = 0; i < t->count; i++) {
         int64_t c = t->labels[i];
@@ -36,7 +36,7 @@ static int FN(divisor_of)(fg_call *call, const FN(targets) *t, T *divisor) {
     return FG_OK;
 }
 
-static T FN(total_weight)(const FN(targets) *t) {
+static T FN(total_weight)(const FN(targets) * t) {
     return t->weight ? FN(row)(t->weight, t->classes, 0, &FN(add)) : (T)t->classes;
 }
 
@@ -67,7 +67,8 @@ static int FN(cross_entropy)(fg_call *call) {
                 one = (log_s[i] - (xi[c * t.inner] - m[i])) * (to.weight ? to.weight[c] : 1);
                 if (e) {
                     T others = 0;
-                    for (int64_t k = 0; k < t.n; k++) others += (xi[k * t.inner] - m[i]) * (to.weight ? to.weight[k] : 1);
+                    for (int64_t k = 0; k < t.n; k++)
+                        others += (xi[k * t.inner] - m[i]) * (to.weight ? to.weight[k] : 1);
                     one = (1 - e) * one + share * (all * log_s[i] - others);
                 }
             }
@@ -80,7 +81,7 @@ static int FN(cross_entropy)(fg_call *call) {
 }
 
 /* How much the term of the label itself, and the smoothed term, of sample i count. */
-static void FN(shares)(const fg_call *call, const FN(targets) *to, int64_t i, T g, T *hit, T *miss) {
+static void FN(shares)(const fg_call *call, const FN(targets) * to, int64_t i, T g, T *hit, T *miss) {
     T e = (T)call->attrs->f[0];
     int64_t c = to->labels[i];
     *hit = *miss = 0;

@@ -16,8 +16,8 @@ FG_ALWAYS_INLINE int64_t FN(find)(const T *x, T value) {
 }
 
 /* `value` and `index` have one element for each output; either may be NULL. */
-FG_ALWAYS_INLINE int FN(extreme)(const fg_view *v, uint32_t axes, T *value, int64_t *index, const FN(kind) *kind,
-                          int (*better)(T, T)) {
+FG_ALWAYS_INLINE int FN(extreme)(const fg_view *v, uint32_t axes, T *value, int64_t *index, const FN(kind) * kind,
+                                 int (*better)(T, T)) {
     const T *x = v->data;
     fg_blocks b = fg_around(v->lay, axes);
     if (b.inner == 1) {

@@ -40,10 +40,10 @@ FG_ALWAYS_INLINE int FN(loss_vjp)(fg_call *call, T (*slope)(T, T, T)) {
     return FG_OK;
 }
 
-#define LOSS(name, value, slope)                                                                           \
-    FG_ALWAYS_INLINE T FN(name##_value)(T x, T t, T p) { return (void)p, value; }                                 \
-    FG_ALWAYS_INLINE T FN(name##_slope)(T x, T t, T p) { return (void)p, slope; }                                 \
-    static int FN(name##_loss)(fg_call * call) { return FN(loss)(call, FN(name##_value)); }                \
+#define LOSS(name, value, slope)                                                            \
+    FG_ALWAYS_INLINE T FN(name##_value)(T x, T t, T p) { return (void)p, value; }           \
+    FG_ALWAYS_INLINE T FN(name##_slope)(T x, T t, T p) { return (void)p, slope; }           \
+    static int FN(name##_loss)(fg_call * call) { return FN(loss)(call, FN(name##_value)); } \
     static int FN(name##_loss_vjp)(fg_call * call) { return FN(loss_vjp)(call, FN(name##_slope)); }
 
 FG_ALWAYS_INLINE T FN(square)(T x) { return x * x; }

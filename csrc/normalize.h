@@ -70,10 +70,8 @@ static void FN(norm_vjp_row)(T *dx, T *dw, T *db, const T *g, const T *x, int64_
                              int centred) {
     if (dx) {
         T su, suh;
-        if (w)
-            FN(row_sums)(g, x, n, mean, rstd, w, &su, &suh);
-        else
-            FN(row_sums)(g, x, n, mean, rstd, NULL, &su, &suh);
+        if (w) FN(row_sums)(g, x, n, mean, rstd, w, &su, &suh);
+        else FN(row_sums)(g, x, n, mean, rstd, NULL, &su, &suh);
         su = centred ? su / (T)n : 0;
         suh /= (T)n;
         if (w)

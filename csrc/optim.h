@@ -9,15 +9,9 @@
 static T *FN(tensor)(const fg_call *call, int64_t list, int64_t k) {
     return call->v[list * call->attrs->i[0] + k].data;
 }
-static const T *FN(gradient)(const fg_call *call, int64_t k) {
-    return call->v[call->nout + k].data;
-}
-static int64_t FN(length)(const fg_call *call, int64_t k) {
-    return call->v[k].lay->size;
-}
-static const double *FN(hyper)(const fg_call *call) {
-    return call->v[call->nout + call->attrs->i[0]].data;
-}
+static const T *FN(gradient)(const fg_call *call, int64_t k) { return call->v[call->nout + k].data; }
+static int64_t FN(length)(const fg_call *call, int64_t k) { return call->v[k].lay->size; }
+static const double *FN(hyper)(const fg_call *call) { return call->v[call->nout + call->attrs->i[0]].data; }
 
 /* p; g. hyper: lr, weight decay, maximize */
 static int FN(sgd)(fg_call *call) {
@@ -105,10 +99,8 @@ static int FN(grad_norm)(fg_call *call) {
     const FN(kind) *kind = FN(norm_kind)(p);
     for (int k = 0; k < call->nin; k++) {
         T part = FN(row)(v[1 + k].data, v[1 + k].lay->size, p, kind);
-        if (k == 0)
-            total = part;
-        else
-            kind->merge(&total, &part, 1);
+        if (k == 0) total = part;
+        else kind->merge(&total, &part, 1);
     }
     kind->fin(v[0].data, &total, &one, p, 1);
     return FG_OK;

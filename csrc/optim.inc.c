@@ -13,17 +13,14 @@
 #undef T
 #undef FN
 
-#define REALS(name, kernel) {name, {FG_SET(reduce_##kernel##_f32), FG_SET(reduce_##kernel##_f64)}}
+#define REALS(name, kernel)                                                    \
+    {                                                                          \
+        name, { FG_SET(reduce_##kernel##_f32), FG_SET(reduce_##kernel##_f64) } \
+    }
 
 static const fg_entry FG_SET(optim_entries)[] = {
-    REALS("sgd_", sgd),
-    REALS("sgd_momentum_", sgd_momentum),
-    REALS("sgd_momentum_first_", sgd_momentum_first),
-    REALS("adam_", adam),
-    REALS("adam_amsgrad_", adam_amsgrad),
-    REALS("grad_norm", grad_norm),
-    REALS("scale_", scale),
-    REALS("clip_value_", clip_value),
-    {NULL, {NULL}},
+    REALS("sgd_", sgd),     REALS("sgd_momentum_", sgd_momentum), REALS("sgd_momentum_first_", sgd_momentum_first),
+    REALS("adam_", adam),   REALS("adam_amsgrad_", adam_amsgrad), REALS("grad_norm", grad_norm),
+    REALS("scale_", scale), REALS("clip_value_", clip_value),     {NULL, {NULL}},
 };
 #undef REALS

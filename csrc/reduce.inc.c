@@ -8,29 +8,29 @@
  * total, c and p, the parameter. */
 #define MAP(name, expr) \
     FG_ALWAYS_INLINE A FN(name)(T x, A c) { return (void)c, expr; }
-#define OP(name, expr)                                                   \
-    FG_ALWAYS_INLINE A FN(name)(A a, A b) { return expr; }                      \
-    static void FN(name##_merge)(A * s, const A *t, int64_t w) {         \
-        for (int64_t j = 0; j < w; j++) s[j] = FN(name)(s[j], t[j]);     \
+#define OP(name, expr)                                               \
+    FG_ALWAYS_INLINE A FN(name)(A a, A b) { return expr; }           \
+    static void FN(name##_merge)(A * s, const A *t, int64_t w) {     \
+        for (int64_t j = 0; j < w; j++) s[j] = FN(name)(s[j], t[j]); \
     }
-#define FIN(name, expr)                                                                      \
-    static void FN(name##_fin)(A * y, const A *total, const A *centre, A p, int64_t w) {     \
-        for (int64_t j = 0; j < w; j++) {                                                    \
-            A s = total[j], c = centre[j];                                                   \
-            (void)c, (void)p;                                                                \
-            y[j] = expr;                                                                     \
-        }                                                                                    \
+#define FIN(name, expr)                                                                  \
+    static void FN(name##_fin)(A * y, const A *total, const A *centre, A p, int64_t w) { \
+        for (int64_t j = 0; j < w; j++) {                                                \
+            A s = total[j], c = centre[j];                                               \
+            (void)c, (void)p;                                                            \
+            y[j] = expr;                                                                 \
+        }                                                                                \
     }
-#define KIND(name, init, map, op, fin)                                                                              \
-    static A FN(name##_run)(const T *x, int64_t n, A c) { return FN(run)(x, n, c, init, FN(map), FN(op)); }         \
-    static void FN(name##_rows)(A * s, const T *x, int64_t rows, int64_t step, int64_t w, const A *c) {             \
-        FN(rows)(s, x, rows, step, w, c, FN(map), FN(op));                                                          \
-    }                                                                                                               \
+#define KIND(name, init, map, op, fin)                                                                      \
+    static A FN(name##_run)(const T *x, int64_t n, A c) { return FN(run)(x, n, c, init, FN(map), FN(op)); } \
+    static void FN(name##_rows)(A * s, const T *x, int64_t rows, int64_t step, int64_t w, const A *c) {     \
+        FN(rows)(s, x, rows, step, w, c, FN(map), FN(op));                                                  \
+    }                                                                                                       \
     static const FN(kind) FN(name) = {init, FN(name##_run), FN(name##_rows), FN(op##_merge), FN(fin##_fin)};
-#define REDUCTION(name, kind)                                                                       \
-    static int FN(name)(fg_call * call) {                                                           \
-        const fg_view *v = call->v;                                                                 \
-        return FN(reduce)(&v[1], call->attrs->axes, v[0].data, NULL, 0, &FN(kind));                 \
+#define REDUCTION(name, kind)                                                       \
+    static int FN(name)(fg_call * call) {                                           \
+        const fg_view *v = call->v;                                                 \
+        return FN(reduce)(&v[1], call->attrs->axes, v[0].data, NULL, 0, &FN(kind)); \
     }
 
 #define IS_NAN(x) ((x) != (x))
@@ -147,11 +147,24 @@ REDUCTION(prod, multiply)
 #undef KIND
 #undef REDUCTION
 
-#define REALS(name) {#name, {FG_SET(reduce_##name##_f32), FG_SET(reduce_##name##_f64)}}
-#define EXTREMES(name) \
-    {#name, {NULL, NULL, FG_SET(reduce_##name##_i64), FG_SET(reduce_##name##_i32), FG_SET(reduce_##name##_u8), FG_SET(reduce_##name##_u8)}}
-#define TOTALS(name) \
-    {#name, {NULL, NULL, FG_SET(reduce_##name##_i64), FG_SET(reduce_##name##_i32_i64), FG_SET(reduce_##name##_u8_i64), FG_SET(reduce_##name##_u8_i64)}}
+#define REALS(name)                                                         \
+    {                                                                       \
+        #name, { FG_SET(reduce_##name##_f32), FG_SET(reduce_##name##_f64) } \
+    }
+#define EXTREMES(name)                                                                                        \
+    {                                                                                                         \
+        #name, {                                                                                              \
+            NULL, NULL, FG_SET(reduce_##name##_i64), FG_SET(reduce_##name##_i32), FG_SET(reduce_##name##_u8), \
+                FG_SET(reduce_##name##_u8)                                                                    \
+        }                                                                                                     \
+    }
+#define TOTALS(name)                                                                                                  \
+    {                                                                                                                 \
+        #name, {                                                                                                      \
+            NULL, NULL, FG_SET(reduce_##name##_i64), FG_SET(reduce_##name##_i32_i64), FG_SET(reduce_##name##_u8_i64), \
+                FG_SET(reduce_##name##_u8_i64)                                                                        \
+        }                                                                                                             \
+    }
 
 static const fg_entry FG_SET(reduce_entries)[] = {
     REALS(sum),

@@ -90,7 +90,7 @@ KIND(deviations_root, 0, deviation2, plus, root_divided)
 
 /* Two passes: the mean, then the squares around it. f[0] = correction. Outputs: the variance (or its root), and the
  * mean where there is a second output. */
-static int FN(spread)(fg_call *call, const FN(kind) *kind) {
+static int FN(spread)(fg_call *call, const FN(kind) * kind) {
     const fg_view *v = call->v, *x = &v[call->nout];
     uint32_t axes = call->attrs->axes;
     T n = FN(count)(x->lay, axes), divisor = n - (T)call->attrs->f[0], *mean = v[call->nout - 1].data;
@@ -108,7 +108,7 @@ KIND(least_magnitude, INFINITY, magnitude, less, keep)
 KIND(nonzeros, 0, nonzero, plus, keep)
 KIND(powers, 0, power, plus, pth_root)
 
-static const FN(kind) *FN(norm_kind)(double p) {
+static const FN(kind) * FN(norm_kind)(double p) {
     if (p == 2) return &FN(euclidean);
     if (p == 1) return &FN(taxicab);
     if (p == INFINITY) return &FN(greatest_magnitude);

@@ -18,7 +18,7 @@ typedef struct {
 
 /* Four rows at a time: a total is loaded and stored once for four elements. */
 FG_ALWAYS_INLINE void FN(rows)(A *s, const T *x, int64_t rows, int64_t step, int64_t w, const A *c, A (*map)(T, A),
-                        A (*op)(A, A)) {
+                               A (*op)(A, A)) {
     for (; rows >= 4; rows -= 4, x += 4 * step) {
         const T *x1 = x + step, *x2 = x1 + step, *x3 = x2 + step;
         FG_IVDEP
@@ -38,18 +38,18 @@ typedef struct {
     A part[FN(LEVELS)];
 } FN(tree);
 
-static void FN(push)(FN(tree) *t, A part, const FN(kind) *k) {
+static void FN(push)(FN(tree) * t, A part, const FN(kind) * k) {
     t->part[t->top] = part;
     for (int64_t m = ++t->pushed; !(m & 1); m >>= 1, t->top--) k->merge(&t->part[t->top - 1], &t->part[t->top], 1);
     t->top++;
 }
 
-static A FN(total)(FN(tree) *t, const FN(kind) *k) {
+static A FN(total)(FN(tree) * t, const FN(kind) * k) {
     while (--t->top) k->merge(&t->part[t->top - 1], &t->part[t->top], 1);
     return t->part[0];
 }
 
-static A FN(row)(const T *x, int64_t n, A c, const FN(kind) *k) {
+static A FN(row)(const T *x, int64_t n, A c, const FN(kind) * k) {
     if (FG_LIKELY(n <= FN(BLOCK))) return k->run(x, n, c);
     FN(tree) tree;
     tree.pushed = tree.top = 0;
@@ -59,7 +59,7 @@ static A FN(row)(const T *x, int64_t n, A c, const FN(kind) *k) {
 }
 
 /* One output whose elements lie anywhere: gathered block by block, then as above. */
-static A FN(scattered)(const T *x, const fg_axes *gone, A c, const FN(kind) *k) {
+static A FN(scattered)(const T *x, const fg_axes *gone, A c, const FN(kind) * k) {
     FN(tree) tree;
     fg_position p;
     T block[FN(BLOCK)];
@@ -79,7 +79,7 @@ static A FN(scattered)(const T *x, const fg_axes *gone, A c, const FN(kind) *k) 
 }
 
 /* w <= WIDTH outputs side by side, in vectors across them, ROWS rows to a block. */
-static void FN(columns)(const T *x, const fg_axes *gone, int64_t w, A *y, const A *c, A p, const FN(kind) *k) {
+static void FN(columns)(const T *x, const fg_axes *gone, int64_t w, A *y, const A *c, A p, const FN(kind) * k) {
     A part[FN(LEVELS)][FN(WIDTH)];
     int top = 0;
     int64_t pushed = 0, room = FN(ROWS), inner = gone->ndim - 1, len = gone->shape[inner], step = gone->stride[inner];
@@ -104,7 +104,7 @@ static void FN(columns)(const T *x, const fg_axes *gone, int64_t w, A *y, const 
 
 /* y[j] from the elements behind output j. `centres` has one value for each output (y itself will do), or is NULL and
  * the parameter p stands for each. */
-static int FN(reduce)(const fg_view *v, uint32_t axes, A *y, const A *centres, A p, const FN(kind) *k) {
+static int FN(reduce)(const fg_view *v, uint32_t axes, A *y, const A *centres, A p, const FN(kind) * k) {
     const fg_layout *lay = v->lay;
     const T *x = v->data;
     if (FG_LIKELY(lay->flags & FG_DENSE && axes == (1u << lay->ndim) - 1)) {

@@ -60,9 +60,7 @@ static inline void fg_reduction_init(fg_reduction *r, const fg_layout *x, uint32
     }
 }
 
-static inline void fg_start(fg_position *p) {
-    *p = (fg_position){0};
-}
+static inline void fg_start(fg_position *p) { *p = (fg_position){0}; }
 
 /* The next position in row-major order over the first `ndim` axes; 0 after the last. */
 static inline int fg_advance(fg_position *p, const fg_axes *a, int ndim) {
@@ -76,9 +74,7 @@ static inline int fg_advance(fg_position *p, const fg_axes *a, int ndim) {
 }
 
 /* Whether the axes hold their elements one after the other. */
-static inline int fg_is_run(const fg_axes *a) {
-    return a->ndim == 1 && a->stride[0] == 1;
-}
+static inline int fg_is_run(const fg_axes *a) { return a->ndim == 1 && a->stride[0] == 1; }
 
 /* A dense input seen as (outer, n, inner) around the adjacent axes of a mask, or around one axis. */
 typedef struct {

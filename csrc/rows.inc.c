@@ -22,7 +22,10 @@ enum { FG_NONE, FG_MEAN, FG_SUM };
 #undef T
 #undef FN
 
-#define REALS(name, kernel) {name, {FG_SET(reduce_##kernel##_f32), FG_SET(reduce_##kernel##_f64)}}
+#define REALS(name, kernel)                                                    \
+    {                                                                          \
+        name, { FG_SET(reduce_##kernel##_f32), FG_SET(reduce_##kernel##_f64) } \
+    }
 
 static const fg_entry FG_SET(rows_entries)[] = {
     REALS("softmax", softmax),

@@ -36,8 +36,7 @@ static void FN(row_totals)(T *restrict s, const T *restrict y, int64_t rows, int
                 FG_SHORT_LOOP;
                 sum += y[k];
             }
-        else
-            sum = FN(row)(y, n, 0, &FN(add));
+        else sum = FN(row)(y, n, 0, &FN(add));
         s[r] = sum;
     }
 }
@@ -90,7 +89,7 @@ static FN(tiles) FN(tiles_along)(const fg_layout *x, int axis) {
     return (FN(tiles)){b.outer, b.n, b.inner, 0, 0, 0, 0, 0, 0};
 }
 
-static int FN(next_tile)(FN(tiles) *t) {
+static int FN(next_tile)(FN(tiles) * t) {
     if (t->inner == 1) {
         int64_t most = FN(tile_rows)(t->n), left = t->outer - t->o;
         t->rows = left < most ? left : most;
@@ -108,24 +107,21 @@ static int FN(next_tile)(FN(tiles) *t) {
     return t->inner > 0;
 }
 
-static void FN(exp_tile)(const FN(tiles) *t, T *y, const T *x, T *m, T *s) {
-    if (t->inner == 1)
-        FN(exp_rows)(y + t->at, x + t->at, t->rows, t->n, m, s);
-    else
-        FN(exp_columns)(y + t->at, x + t->at, t->n, t->inner, t->w, m, s);
+static void FN(exp_tile)(const FN(tiles) * t, T *y, const T *x, T *m, T *s) {
+    if (t->inner == 1) FN(exp_rows)(y + t->at, x + t->at, t->rows, t->n, m, s);
+    else FN(exp_columns)(y + t->at, x + t->at, t->n, t->inner, t->w, m, s);
 }
 
 /* y *= a, one factor for each row or column */
-static void FN(scale_tile)(const FN(tiles) *t, T *y, const T *a) {
+static void FN(scale_tile)(const FN(tiles) * t, T *y, const T *a) {
     y += t->at;
-    if (t->inner == 1)
-        FN(times_factors)(y, a, t->rows, t->n);
+    if (t->inner == 1) FN(times_factors)(y, a, t->rows, t->n);
     else
         for (int64_t k = 0; k < t->n; k++)
             for (int64_t j = 0; j < t->w; j++) y[k * t->inner + j] *= a[j];
 }
 
-static int64_t FN(tile_width)(const FN(tiles) *t) { return t->inner == 1 ? t->rows : t->w; }
+static int64_t FN(tile_width)(const FN(tiles) * t) { return t->inner == 1 ? t->rows : t->w; }
 
 /* y; x. attrs.axis. */
 static int FN(softmax)(fg_call *call) {

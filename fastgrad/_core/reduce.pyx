@@ -5,7 +5,6 @@ The attributes of each: `axes`, the reduced ones as a mask; `mode`, 1 where they
 
 from collections import namedtuple
 
-from cpython.object cimport PyObject
 from libc.math cimport INFINITY, NAN
 from libc.stdint cimport int64_t
 
@@ -334,10 +333,12 @@ cdef Op AMAX = op("amax", shape="REDUCE", dtype="T->T", vjp=(lambda g, x0, y, a:
                   sample=some(), doc="The largest element; NaN if there is one.")
 cdef Op AMIN = op("amin", shape="REDUCE", dtype="T->T", vjp=(lambda g, x0, y, a: shared(g, x0, y, a),), family="reduce",
                   sample=some(), doc="The smallest element; NaN if there is one.")
-cdef Op MAX_DIM = op("max", shape="REDUCE", dtype="T->Ti", outputs=2, kernel="max_dim", dense=True, family="reduce", sample=along(),
-                     vjp=(lambda g0, y1, s0, a: routed(g0, y1, s0, a),), doc="The largest element along a dimension, and its index.")
-cdef Op MIN_DIM = op("min", shape="REDUCE", dtype="T->Ti", outputs=2, kernel="min_dim", dense=True, family="reduce", sample=along(),
-                     vjp=(lambda g0, y1, s0, a: routed(g0, y1, s0, a),), doc="The smallest element along a dimension, and its index.")
+cdef Op MAX_DIM = op("max", shape="REDUCE", dtype="T->Ti", outputs=2, kernel="max_dim", dense=True, family="reduce",
+                     vjp=(lambda g0, y1, s0, a: routed(g0, y1, s0, a),), sample=along(),
+                     doc="The largest element along a dimension, and its index.")
+cdef Op MIN_DIM = op("min", shape="REDUCE", dtype="T->Ti", outputs=2, kernel="min_dim", dense=True, family="reduce",
+                     vjp=(lambda g0, y1, s0, a: routed(g0, y1, s0, a),), sample=along(),
+                     doc="The smallest element along a dimension, and its index.")
 cdef Op ARGMAX = op("argmax", shape="REDUCE", dtype="T->i", vjp=NONE, dense=True, family="reduce", sample=along(),
                     doc="The index of the first largest element, or of the first NaN.")
 cdef Op ARGMIN = op("argmin", shape="REDUCE", dtype="T->i", vjp=NONE, dense=True, family="reduce", sample=along(),

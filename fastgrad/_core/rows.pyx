@@ -100,10 +100,10 @@ def log_softmax(Tensor input not None, dim=None, dtype=None):
 # ---- losses against labels -----------------------------------------------------------------------------------------
 # attrs: axis, that of the classes; mode, the reduction; i[0], the label to ignore; f[0], the label smoothing.
 
-cdef int infer_label_loss(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
+cdef int infer_label_loss(Op o, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
     cdef Tensor labels = <Tensor>xs[1]
     give(lays, 0, dense_like(labels) if a.c.mode == NO_REDUCTION else scalar_layout)
-    if op.outputs > 1:
+    if o.outputs > 1:
         give(lays, 1, dense_like(<Tensor>xs[0]))
     return 0
 
@@ -235,7 +235,7 @@ cdef object cross_entropy_of_probabilities(Tensor x, Tensor p, Tensor weight, ob
 # attrs: mode, the reduction; f[0], the parameter. A loss never broadcasts its target in silence: (N, 1) against (N,) would
 # be an N x N loss, and train to the mean.
 
-cdef int infer_loss(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
+cdef int infer_loss(Op o, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
     give(lays, 0, dense_like(<Tensor>xs[0]) if a.c.mode == NO_REDUCTION else scalar_layout)
     return 0
 
@@ -310,7 +310,7 @@ cdef Op SMOOTH_L1 = loss(
     "d^2 / (2 beta) where d = |x - t| < beta, else d - beta / 2.")
 cdef Op BCE = loss(
     "binary_cross_entropy",
-    lambda x, t, p: mask(x * (1 - x) > 1e-12, 1 / product(x)) - (x - t) * mask(x * (1 - x) > 1e-12, (1 - 2 * x) / product(x) ** 2),
+    lambda x, t, p: mask(x * (1 - x) > 1e-12, (1 - (x - t) * (1 - 2 * x) / product(x)) / product(x)),
     lambda x, t, p: -1 / product(x), lambda x, t, p: log_or_least(1 - x) - log_or_least(x), probabilities(False),
     "-(t log x + (1 - t) log(1 - x)) for probabilities x, the logarithms no less than -100.")
 cdef Op BCE_LOGITS = loss(
@@ -400,27 +400,27 @@ cdef Layout trailing(Layout s, int n):
     return dense_layout(n, s.c.shape + s.c.ndim - n)
 
 
-cdef int infer_layer_norm(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
+cdef int infer_layer_norm(Op o, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
     cdef Tensor x = <Tensor>xs[0]
     cdef int k
     give(lays, 0, dense_like(x))
-    for k in range(1, op.outputs):
+    for k in range(1, o.outputs):
         give(lays, k, leading(x.layout, x.layout.c.ndim - <int>a.c.i[0]))
     return 0
 
 
-cdef int infer_layer_norm_vjp(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
+cdef int infer_layer_norm_vjp(Op o, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
     cdef Tensor x = <Tensor>xs[1]
     cdef int k
     if a.c.needs & 1:
         give(lays, 0, dense_like(x))
-    for k in range(1, op.outputs):
+    for k in range(1, o.outputs):
         if a.c.needs >> k & 1:
             give(lays, k, trailing(x.layout, <int>a.c.i[0]))
     return 0
 
 
-cdef int infer_batch_norm(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
+cdef int infer_batch_norm(Op o, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
     cdef Tensor x = <Tensor>xs[0]
     cdef Layout channels = dense_layout(1, x.layout.c.shape + 1)
     give(lays, 0, dense_like(x))
@@ -429,7 +429,7 @@ cdef int infer_batch_norm(Op op, PyObject** xs, int n, Attrs a, PyObject** lays)
     return 0
 
 
-cdef int infer_batch_norm_vjp(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
+cdef int infer_batch_norm_vjp(Op o, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
     cdef Tensor x = <Tensor>xs[1]
     cdef int k
     if a.c.needs & 1:
@@ -445,11 +445,6 @@ cdef Attrs needing(Attrs a, object needs):
     b.c = a.c
     b.c.needs = needs
     return b
-
-
-cdef object padded(object gs, int n):
-    """What a vjp with one output for x, weight and bias gives, for ops that lack some of them."""
-    return (gs + (None,) * n)[:n] if type(gs) is tuple else (gs,)
 
 
 cdef unsigned int row_axes(Tensor x, Attrs a):
@@ -522,8 +517,10 @@ def rms_norm_vjp_vjp(h0, h1, g, x, w, Attrs a):
 
 
 def batch_norm_vjp_vjp(h0, h1, h2, g, Tensor x, w, Attrs a):
-    dg, dx, dw = norm_vjp_vjp(h0, per_channel(h1, x), per_channel(h2, x), g, x, per_channel(w, x), channel_axes(x), a.c.f[0], True)
-    return dg, dx, None, None, None if dw is None else sum_over(dw, channel_axes(x), False)
+    cdef unsigned int axes = channel_axes(x)
+    h1, h2, w = per_channel(h1, x), per_channel(h2, x), per_channel(w, x)
+    dg, dx, dw = norm_vjp_vjp(h0, h1, h2, g, x, w, axes, a.c.f[0], True)
+    return dg, dx, None, None, None if dw is None else sum_over(dw, axes, False)
 
 
 cdef Op LAYER_NORM_VJP = op(
@@ -532,7 +529,7 @@ cdef Op LAYER_NORM_VJP = op(
     doc="The gradients of layer_norm by x, weight and bias; g, x, mean, 1 / deviation, weight.")
 cdef Op LAYER_NORM = op(
     "layer_norm", shape=shape_rule(infer_layer_norm), dtype="TTT->TTT", outputs=3, aux=2, dense=True, family="rows",
-    vjp=joint(lambda g, x0, x1, y1, y2, a, needs: padded(apply_list(LAYER_NORM_VJP, [g, x0, y1, y2, x1], needing(a, needs)), 3)),
+    vjp=joint(lambda g, x0, x1, y1, y2, a, needs: apply_list(LAYER_NORM_VJP, [g, x0, y1, y2, x1], needing(a, needs))),
     sample=lambda r: [((r.normal(size=(4, 5)), (5,), r.normal(size=5), r.normal(size=5)), {}),
                       ((r.normal(size=(2, 3, 2)), (3, 2), r.normal(size=(3, 2))), {}), ((r.normal(size=(2, 4)), (4,)), {})],
     doc="(x - mean) / sqrt(var + eps) * weight + bias over the last dimensions (Ba et al. 2016).")
@@ -542,7 +539,7 @@ cdef Op RMS_NORM_VJP = op(
     doc="The gradients of rms_norm by x and weight; g, x, 1 / root mean square, weight.")
 cdef Op RMS_NORM = op(
     "rms_norm", shape=shape_rule(infer_layer_norm), dtype="TT->TT", outputs=2, aux=1, dense=True, family="rows",
-    vjp=joint(lambda g, x0, x1, y1, a, needs: padded(apply_list(RMS_NORM_VJP, [g, x0, y1, x1], needing(a, needs)), 2)),
+    vjp=joint(lambda g, x0, x1, y1, a, needs: apply_list(RMS_NORM_VJP, [g, x0, y1, x1], needing(a, needs))),
     sample=lambda r: [((r.normal(size=(4, 5)), (5,), r.normal(size=5)), {}), ((r.normal(size=(2, 3, 2)), (3, 2)), {})],
     doc="x / sqrt(mean(x^2) + eps) * weight over the last dimensions (Zhang & Sennrich 2019).")
 cdef Op BATCH_NORM_VJP = op(
@@ -551,11 +548,11 @@ cdef Op BATCH_NORM_VJP = op(
     doc="The gradients of batch_norm by x, weight and bias; g, x, mean, variance, weight.")
 cdef Op BATCH_NORM = op(
     "batch_norm", shape=shape_rule(infer_batch_norm), dtype="TTT->TTT", outputs=3, dense=True, family="rows",
-    vjp=joint(lambda g0, x0, x1, y1, y2, a, needs: padded(apply_list(BATCH_NORM_VJP, [g0, x0, y1, y2, x1], needing(a, needs)), 3)),
+    vjp=joint(lambda g0, x0, x1, y1, y2, a, needs: apply_list(BATCH_NORM_VJP, [g0, x0, y1, y2, x1], needing(a, needs))),
     sample=lambda r: [((r.normal(size=(4, 3)), None, None, r.normal(size=3), r.normal(size=3), True), {}),
                       ((r.normal(size=(3, 2, 4)), None, None, None, None, True), {}),
                       ((r.normal(size=(3, 2)), r.normal(size=2), r.uniform(0.5, 2, 2), r.normal(size=2), r.normal(size=2)), {})],
-    doc="(x - mean) / sqrt(var + eps) * weight + bias for each channel (Ioffe & Szegedy 2015), and the batch's mean and variance.")
+    doc="(x - mean) / sqrt(var + eps) * weight + bias for each channel (Ioffe & Szegedy 2015); also the mean and variance.")
 cdef Op RUNNING_STATS = op("running_stats_", shape="MUTATE", dtype="TT->T", vjp=NONE, family="rows",
                            doc="Moves the running mean and variance towards those of a batch.")
 
@@ -569,8 +566,8 @@ cdef int check_rows(str who, Tensor x, object normalized_shape, Tensor weight, T
     for k in range(n):
         fits = fits and x.layout.c.shape[first + k] == shape[k]
     if not fits:
-        raise ShapeError(f"{who}: normalized_shape {[shape[k] for k in range(n)]} must be the last dimensions of the input, which "
-                         f"has shape {tuple(x.shape)}")
+        raise ShapeError(f"{who}: normalized_shape {[shape[k] for k in range(n)]} must be the last dimensions of the input, "
+                         f"which has shape {tuple(x.shape)}")
     for t in (weight, bias):
         if t is not None and not same_shape((<Tensor>t).layout, trailing(x.layout, n)):
             raise ShapeError(f"{who}: weight and bias must have the normalized shape {[shape[k] for k in range(n)]}, got "
@@ -637,8 +634,8 @@ cdef int update_running(Tensor mean, Tensor var, Tensor m, Tensor v, double mome
     cdef PyObject* ys[2]
     cdef PyObject* xs[2]
     if mean.dtype != m.dtype or var.dtype != m.dtype or not mean.layout.c.flags & var.layout.c.flags & FG_DENSE:
-        raise DTypeError(f"batch_norm: the running statistics must be dense and of the input's dtype {dtype_of(m.dtype).name}, got "
-                         f"{dtype_of(mean.dtype).name} and {dtype_of(var.dtype).name}")
+        raise DTypeError(f"batch_norm: the running statistics must be dense and of the input's dtype {dtype_of(m.dtype).name}, "
+                         f"got {dtype_of(mean.dtype).name} and {dtype_of(var.dtype).name}")
     ys[0] = <PyObject*>mean
     ys[1] = <PyObject*>var
     xs[0] = <PyObject*>m
