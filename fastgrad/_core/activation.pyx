@@ -4,7 +4,7 @@ Derivatives at kinks are PyTorch's: 0 for relu at 0, the inner slope for clamp-l
 """
 
 from .elementwise cimport apply3, of, params, times, where
-from .inplace cimport inplace
+from .inplace cimport inplace as run_inplace
 from .tensor cimport *
 
 from .elementwise import one
@@ -96,7 +96,8 @@ cdef Op ELU_VJP = backward("elu_vjp", lambda g, x1, a: fused(ELU_VJP, g, x1, a),
                            lambda g, x0, x1, a: where(x1 > 0, 0, fused(ELU_VJP, g * x0, x1, a) * (<Attrs>a).c.f[2]),
                            "x0 times the derivative of elu at x1.", flops=20)
 cdef Op SOFTSIGN = activation("softsign", lambda g, x0: g / softsign_square(x0), one(0.2, 2, True), "x / (1 + |x|).", flops=3)
-cdef Op TANHSHRINK = activation("tanhshrink", lambda g, x0: g * squared(of(TANH, x0)), one(0.2, 2, True), "x - tanh(x).", flops=20)
+cdef Op TANHSHRINK = activation("tanhshrink", lambda g, x0: g * squared(of(TANH, x0)), one(0.2, 2, True), "x - tanh(x).",
+                                flops=20)
 
 
 cdef object squared(object t):
@@ -137,12 +138,12 @@ cdef object mish_slope(object x):
 # ---- user functions ------------------------------------------------------------------------------------------------
 
 cdef object run(Op o, Tensor x, Attrs a, bint here):
-    return inplace(o, x, [], a) if here else apply1(o, x, a)
+    return run_inplace(o, x, [], a) if here else apply1(o, x, a)
 
 
 def relu_(Tensor self not None):
     """In-place form of `relu`."""
-    return inplace(RELU, self, [], None)
+    return run_inplace(RELU, self, [], None)
 
 
 @publish(inplace=relu_)

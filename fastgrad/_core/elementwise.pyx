@@ -32,25 +32,25 @@ cdef Attrs params(double p, double q=0, double r=0):
     return a
 
 
-cdef object apply3(Op op, object x, object y, object z, Attrs a):
+cdef object apply3(Op o, object x, object y, object z, Attrs a):
     cdef PyObject* xs[3]
     cdef Tensor tx, ty, tz = None
     cdef int like = FG_F32
     for t in (z, y, x):
         if type(t) is Tensor:
             like = (<Tensor>t).dtype
-    tx = as_operand(x, like, op.name)
-    ty = as_operand(y, like, op.name)
+    tx = as_operand(x, like, o.name)
+    ty = as_operand(y, like, o.name)
     if z is not None:
-        tz = as_operand(z, like, op.name)
+        tz = as_operand(z, like, o.name)
     xs[0] = <PyObject*>tx
     xs[1] = <PyObject*>ty
     xs[2] = <PyObject*>tz
-    return apply(op, xs, 2 if z is None else 3, a)
+    return apply(o, xs, 2 if z is None else 3, a)
 
 
-cdef object of(Op op, object x):
-    return apply1(op, <Tensor?>x, None)
+cdef object of(Op o, object x):
+    return apply1(o, <Tensor?>x, None)
 
 
 cdef object times(object g, object d):
@@ -185,9 +185,9 @@ cdef Op ADDCDIV = operation("addcdiv", (lambda g: g, lambda g, x2, a: over(g * f
 operation("hypot", (lambda g, x0, y: over(times(g, x0), y), lambda g, x1, y: over(times(g, x1), y)), two(),
           "sqrt(x0^2 + x1^2).", public="fmi", flops=4)
 cdef Op FMOD = operation("fmod", (lambda g: g, lambda g, x0, x1: -times(g, of(TRUNC, x0 / x1))), two(),
-          "The remainder of x0 / x1 with the sign of x0.", public="fmi", flops=4)
+                         "The remainder of x0 / x1 with the sign of x0.", public="fmi", flops=4)
 operation("remainder", (lambda g: g, lambda g, x0, x1: -times(g, apply2(FLOOR_DIVIDE, x0, x1))), two(),
-                              "The remainder of x0 / x1 with the sign of x1, as Python's %.", public="fmi", flops=4)
+          "The remainder of x0 / x1 with the sign of x1, as Python's %.", public="fmi", flops=4)
 cdef Op FLOOR_DIVIDE = operation("floor_divide", (lambda g: zeros_like(g), lambda g: zeros_like(g)), two(),
                                  "floor(x0 / x1), as Python's //.", public="fmi", flops=4)
 
@@ -208,9 +208,11 @@ cdef Op CLAMP = function("clamp", lambda g, x0, a: apply3(CLAMP_VJP, g, x0, None
                          lambda r: [((r.uniform(0.5, 2, (2, 3)), 0.8, 1.2), {}), ((r.normal(size=(2, 3)),), {"min": 9.0})],
                          "x0 between two bounds; the derivative at a bound is 1.", dtype="T->T", public="", flops=2)
 cdef Op CLAMP_MIN = function("clamp_min", lambda g, x0, a: apply3(CLAMP_VJP, g, x0, None, params(factor(a), INFINITY)),
-                             lambda r: [((r.uniform(0.5, 2, (2, 3)), 1.2), {})], "x0, but at least a bound.", dtype="T->T", public="")
+                             lambda r: [((r.uniform(0.5, 2, (2, 3)), 1.2), {})], "x0, but at least a bound.", dtype="T->T",
+                             public="")
 cdef Op CLAMP_MAX = function("clamp_max", lambda g, x0, a: apply3(CLAMP_VJP, g, x0, None, params(-INFINITY, factor(a))),
-                             lambda r: [((r.uniform(0.5, 2, (2, 3)), 1.2), {})], "x0, but at most a bound.", dtype="T->T", public="")
+                             lambda r: [((r.uniform(0.5, 2, (2, 3)), 1.2), {})], "x0, but at most a bound.", dtype="T->T",
+                             public="")
 cdef Op CLAMP_VJP = operation("clamp_vjp", (lambda g, x1, a: apply3(CLAMP_VJP, g, x1, None, a), None), None,
                               "x0 where x1 lies between two bounds, else 0.", flops=2)
 
@@ -296,8 +298,8 @@ function("log1p", lambda g, x0: over(g, x0 + 1), one(0.2, 0.8, True), "log(1 + x
 operation("logaddexp", (lambda g, x0, x1: times(g, of(SIGMOID, x0 - x1)), lambda g, x0, x1: times(g, of(SIGMOID, x1 - x0))),
           two(), "log(e^x0 + e^x1).", public="fm", flops=40)
 operation("xlogy", (lambda g, x0, x1: where((x0 == 0) & (x1 <= 0), 0, times(g, of(LOG, x1))),
-                    lambda g, x0, x1: over(times(g, x0), x1)), two(either=False), "x0 log(x1), and 0 where x0 is 0.", dtype="FF->F",
-          public="fmi", flops=20)
+                    lambda g, x0, x1: over(times(g, x0), x1)), two(either=False), "x0 log(x1), and 0 where x0 is 0.",
+          dtype="FF->F", public="fmi", flops=20)
 
 
 # ---- trigonometric, hyperbolic and error functions -----------------------------------------------------------------
