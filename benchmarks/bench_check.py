@@ -96,7 +96,7 @@ def compare(before, after):
     """Prints the table; returns the names of the workloads that grew too much or no longer run."""
     print("\n| workload | parent | this commit | change | |\n|---|---|---|---|---|")
     failed = []
-    for name, new in after.items():
+    for name, new in sorted(after.items()):
         old, change, verdict = before[name], "-", ""
         if isinstance(new, str):
             verdict = new
@@ -140,6 +140,8 @@ def main():
     except NotCheckedError as reason:
         print(f"Instructions were not compared: {reason}.")
         return
+    except RuntimeError as error:
+        sys.exit(str(error))
     if failed:
         sys.exit(f"More than {100 * LIMIT - 100:.0f}% more instructions, or broken: {', '.join(failed)}")
 

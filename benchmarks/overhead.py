@@ -235,6 +235,7 @@ def main():
     chosen = harness.arguments(__doc__.splitlines()[0]).parse_args()
     report = harness.Report("Overhead of the tape")
     notes = [f"{name}: not installed" for name in ("fastgrad", "torch") if name not in LIBRARIES]
+    notes.append("replay of a captured step: not yet")
     report.table("One op, recorded unless said otherwise", *one_op(chosen.rounds))
     report.table("Graphs of scalars, time per node", *chains(min(chosen.rounds, 5)))
     report.note(CHAIN_TARGETS)
