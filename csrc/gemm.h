@@ -24,7 +24,7 @@ typedef T FN(vec); /* no vector types: the same code on scalars */
 /* c (+)= a b for `rows` rows of a and `vecs` vectors of columns, of which c has only `cols`; b must be readable over
  * the whole width. Inlined with constant rows and vecs, so that `sum` lives in registers. */
 static ALWAYS_INLINE void FN(tile)(const int rows, const int vecs, int64_t k, const T *a, int64_t rsa, int64_t csa,
-                               const T *b, int64_t ldb, T *c, int64_t ldc, int cols, int add) {
+                                   const T *b, int64_t ldb, T *c, int64_t ldc, int cols, int add) {
     FN(vec) sum[8][2];
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < vecs; v++) sum[r][v] = (FN(vec)){0};
@@ -53,9 +53,12 @@ static ALWAYS_INLINE void FN(tile)(const int rows, const int vecs, int64_t k, co
 }
 
 /* One panel of b against all rows of a, in tiles of nearly equal height. */
-#define TILE(R, V) case R: FN(tile)(R, V, k, a, rsa, csa, b, ldb, c, ldc, cols, add); break
+#define TILE(R, V) \
+    case R: FN(tile)(R, V, k, a, rsa, csa, b, ldb, c, ldc, cols, add); break
 #if FG_VECTOR == 64
-#define TALL_TILES(V) TILE(7, V); TILE(8, V)
+#define TALL_TILES(V) \
+    TILE(7, V);       \
+    TILE(8, V)
 #else
 #define TALL_TILES(V)
 #endif
@@ -64,7 +67,15 @@ static ALWAYS_INLINE void FN(tile)(const int rows, const int vecs, int64_t k, co
                                  T *c, int64_t ldc, int cols, int add) {                                              \
         for (int64_t tiles = (m + ROWS - 1) / ROWS; tiles > 0; tiles--) {                                             \
             int rows = (int)((m + tiles - 1) / tiles);                                                                \
-            switch (rows) { TILE(1, V); TILE(2, V); TILE(3, V); TILE(4, V); TILE(5, V); TILE(6, V); TALL_TILES(V); }   \
+            switch (rows) {                                                                                           \
+                TILE(1, V);                                                                                           \
+                TILE(2, V);                                                                                           \
+                TILE(3, V);                                                                                           \
+                TILE(4, V);                                                                                           \
+                TILE(5, V);                                                                                           \
+                TILE(6, V);                                                                                           \
+                TALL_TILES(V);                                                                                        \
+            }                                                                                                         \
             a += rows * rsa;                                                                                          \
             c += rows * ldc;                                                                                          \
             m -= rows;                                                                                                \
@@ -77,17 +88,18 @@ TILES(FN(tiles_narrow), 1)
 #undef TILE
 
 #if FG_SHUFFLE
+typedef T FN(quad) __attribute__((vector_size(4 * sizeof(T)), aligned(sizeof(T)), may_alias));
+
 /* The 4 x 4 block at `from`, transposed: two rounds of interleaving rows r and r + 2. */
 static ALWAYS_INLINE void FN(transpose)(const T *from, int64_t ldf, T *to, int64_t ldt) {
-    typedef T quad __attribute__((vector_size(4 * sizeof(T)), aligned(sizeof(T)), may_alias));
-    quad r0 = *(const quad *)from, r1 = *(const quad *)(from + ldf);
-    quad r2 = *(const quad *)(from + 2 * ldf), r3 = *(const quad *)(from + 3 * ldf);
-    quad s0 = __builtin_shufflevector(r0, r2, 0, 4, 1, 5), s1 = __builtin_shufflevector(r0, r2, 2, 6, 3, 7);
-    quad s2 = __builtin_shufflevector(r1, r3, 0, 4, 1, 5), s3 = __builtin_shufflevector(r1, r3, 2, 6, 3, 7);
-    *(quad *)to = __builtin_shufflevector(s0, s2, 0, 4, 1, 5);
-    *(quad *)(to + ldt) = __builtin_shufflevector(s0, s2, 2, 6, 3, 7);
-    *(quad *)(to + 2 * ldt) = __builtin_shufflevector(s1, s3, 0, 4, 1, 5);
-    *(quad *)(to + 3 * ldt) = __builtin_shufflevector(s1, s3, 2, 6, 3, 7);
+    FN(quad) r0 = *(const FN(quad) *)from, r1 = *(const FN(quad) *)(from + ldf);
+    FN(quad) r2 = *(const FN(quad) *)(from + 2 * ldf), r3 = *(const FN(quad) *)(from + 3 * ldf);
+    FN(quad) s0 = __builtin_shufflevector(r0, r2, 0, 4, 1, 5), s1 = __builtin_shufflevector(r0, r2, 2, 6, 3, 7);
+    FN(quad) s2 = __builtin_shufflevector(r1, r3, 0, 4, 1, 5), s3 = __builtin_shufflevector(r1, r3, 2, 6, 3, 7);
+    *(FN(quad) *)to = __builtin_shufflevector(s0, s2, 0, 4, 1, 5);
+    *(FN(quad) *)(to + ldt) = __builtin_shufflevector(s0, s2, 2, 6, 3, 7);
+    *(FN(quad) *)(to + 2 * ldt) = __builtin_shufflevector(s1, s3, 0, 4, 1, 5);
+    *(FN(quad) *)(to + 3 * ldt) = __builtin_shufflevector(s1, s3, 2, 6, 3, 7);
 }
 #endif
 
@@ -130,7 +142,7 @@ static void FN(product)(int64_t m, int64_t n, int64_t k, const T *a, int64_t rsa
                 ld = width;
             }
             (width == LANES ? FN(tiles_narrow) : FN(tiles_wide))(m, depth, a + p * csa, rsa, csa, from, ld, c + j, ldc,
-                                                                  cols, add);
+                                                                 cols, add);
             j += cols;
         }
     }
@@ -142,16 +154,54 @@ static void FN(outer)(int64_t m, int64_t n, const T *a, int64_t rsa, const T *b,
         T scale = a[i * rsa], *row = c + i * ldc;
         if (add)
             for (int64_t j = 0; j < n; j++) row[j] += scale * b[j];
-        else
+        else {
+            FG_IVDEP
             for (int64_t j = 0; j < n; j++) row[j] = scale * b[j];
+        }
     }
 }
+
+#if FG_SHUFFLE
+/* out[i * step] (+)= the dot product of row i with x; rows and x are dense. Four rows at a time, so that their sums over
+ * the lanes are one transposition. A general product of one row packs all of b: five times the instructions at 64 x 64. */
+static void FN(dots)(int64_t rows, int64_t k, const T *a, int64_t lda, const T *x, T *out, int64_t step, int add) {
+    for (int64_t i = 0; i < rows; i += 4) {
+        int group = rows - i < 4 ? (int)(rows - i) : 4;
+        const T *row[4];
+        FN(vec) sum[4] = {{0}, {0}, {0}, {0}};
+        FN(quad) part[4] = {{0}, {0}, {0}, {0}};
+        int64_t p = 0;
+        for (int r = 0; r < 4; r++) row[r] = a + (i + (r < group ? r : 0)) * lda;
+        for (; p + LANES <= k; p += LANES)
+            for (int r = 0; r < 4; r++) sum[r] += *(const FN(vec) *)(row[r] + p) * *(const FN(vec) *)(x + p);
+        if (p > 0)
+            for (int r = 0; r < 4; r++) {
+                T lane[LANES < 4 ? 4 : LANES] = {0};
+                memcpy(lane, &sum[r], sizeof sum[r]);
+                for (int l = 0; l < LANES; l += 4) part[r] += *(const FN(quad) *)(lane + l);
+            }
+        for (; p + 4 <= k; p += 4)
+            for (int r = 0; r < 4; r++) part[r] += *(const FN(quad) *)(row[r] + p) * *(const FN(quad) *)(x + p);
+        FN(quad)
+        low = __builtin_shufflevector(part[0], part[1], 0, 4, 1, 5) +
+              __builtin_shufflevector(part[0], part[1], 2, 6, 3, 7);
+        FN(quad)
+        high = __builtin_shufflevector(part[2], part[3], 0, 4, 1, 5) +
+               __builtin_shufflevector(part[2], part[3], 2, 6, 3, 7);
+        FN(quad)
+        total = __builtin_shufflevector(low, high, 0, 1, 4, 5) + __builtin_shufflevector(low, high, 2, 3, 6, 7);
+        for (; p < k; p++) total += (FN(quad)){row[0][p], row[1][p], row[2][p], row[3][p]} * x[p];
+        for (int r = 0; r < group; r++) out[(i + r) * step] = add ? out[(i + r) * step] + total[r] : total[r];
+    }
+}
+#endif
 
 /* Whether ours is the faster. Measured against OpenBLAS 0.3.31 on one core (Zen 4, float32 and float64), ratios of its
  * time to ours. AVX-512: b transposed 1.1-2.7 and from about 10^6 products on 1.04-1.3, else 0.5-1.0. AVX2: 1.1-2.9
  * below 64^3. Above the upper limits both are equal or BLAS is ahead, and everywhere where most of a panel's width
  * would be padding. */
 static inline int FN(ours)(int64_t m, int64_t n, int64_t k, int transposed) {
+    if (m == 1 && !transposed) return n % LANES == 0 && n * k < 65536; /* b is read in place, row by row */
     if (FG_VECTOR < 32 || (n % LANES != 0 && n < 4 * LANES)) return 0;
     double work = (double)m * (double)n * (double)k;
     if (transposed) return work < 3e7 && (m >= 16 || k <= 16);
@@ -187,6 +237,16 @@ static void FN(gemm)(int64_t m, int64_t n, int64_t k, const T *a, int64_t rsa, i
         FN(outer)(m, n, a, rsa, b, c, ldc, add);
         return;
     }
+#if FG_SHUFFLE
+    if (m == 1 && (csa == 1 || k == 1) && rsb == 1 && n * k < 65536) {
+        FN(dots)(n, k, b, csb, a, c, 1, add);
+        return;
+    }
+    if (n == 1 && csa == 1 && rsb == 1 && m * k < 65536) {
+        FN(dots)(m, k, a, rsa, b, c, ldc, add);
+        return;
+    }
+#endif
     int ta, tb;
     int64_t lda = FN(leading)(m, k, rsa, csa, &ta), ldb = FN(leading)(k, n, rsb, csb, &tb);
     if (lda && ldb && !FN(ours)(m, n, k, tb) && BLAS(ta, tb, m, n, k, a, lda, b, ldb, (T)add, c, ldc)) return;
