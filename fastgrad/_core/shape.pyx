@@ -81,10 +81,11 @@ op("copy", shape="SAME", dtype="TT->T", kernel="copy", vjp=(lambda g: None, lamb
 op("cast", shape="SAME", dtype=".->a", vjp=(lambda g: g,), jvp=LINEAR, family="shape",
    doc="The same values in another dtype; the tape casts the gradient back.")
 cdef Op RESHAPE = op("reshape", shape="VIEW", dtype=".->a", kernel=False, vjp=(lambda g, s0: reshaped_like(g, s0),), jvp=LINEAR,
-                     family="shape", doc="The same elements in row-major order, in another shape.")
+                     family="shape", sample=lambda r: [((r.normal(size=(2, 6)), (3, -1)), {}), ((r.normal(size=()), (1, 1)), {})], doc="The same elements in row-major order, in another shape.")
 cdef Op PERMUTE = op("permute", shape="VIEW", dtype=".->a", kernel=False, vjp=(lambda g, a: unpermuted(g, a),), jvp=LINEAR,
-                     family="shape", doc="The dimensions in another order.")
+                     family="shape", sample=lambda r: [((r.normal(size=(2, 3, 4)), (2, 0, 1)), {})], doc="The dimensions in another order.")
 cdef Op EXPAND = op("expand", shape="VIEW", dtype=".->a", kernel=False, vjp=(lambda g: g,), jvp=LINEAR, family="shape",
+                    sample=lambda r: [((r.normal(size=(2, 1)), (3, 2, 4)), {})],
                     doc="Dimensions of size 1 repeated without a copy; the tape sums the gradient back.")
 cdef Op SLICE = op("slice", shape="VIEW", dtype=".->a", kernel=False, vjp=(lambda g, s0, a: unslice(g, s0, a),), jvp=LINEAR,
                    family="shape", doc="A strided pattern over the row-major order of the input: what a basic index gives.")
@@ -93,7 +94,7 @@ cdef Op UNSLICE = op("unslice", shape="GIVEN", dtype="T->T", vjp=(lambda g, s0, 
 cdef Op WRITE = op("write", shape="SAME", dtype="TT->T", dense=True, vjp=joint(lambda g, s0, s1, a, needs: unwrite(g, s0, s1, a, needs)),
                    jvp=LINEAR, family="shape", doc="The first operand with a strided pattern replaced by the second.")
 cdef Op SPLIT = op("split", shape="VIEW", dtype=".->a", kernel=False, vjp=(lambda gs, s0, a: unsplit(gs, s0, a),), jvp=LINEAR,
-                   family="shape", doc="Consecutive parts along one dimension, as one node with several outputs.")
+                   family="shape", sample=lambda r: [((r.normal(size=(5, 2)), 2), {}), ((r.normal(size=(2, 4)), [1, 3]), {"dim": 1})], doc="Consecutive parts along one dimension, as one node with several outputs.")
 
 
 cdef Tensor reshaped_like(Tensor g, Layout s):
