@@ -26,18 +26,36 @@ static void draw(const bitgen *g, int64_t n, uint64_t *words) {
 
 static int64_t at_most(int64_t n, int64_t limit) { return n < limit ? n : limit; }
 
-/* The two 32-bit halves of the words are the k-th numbers of a float32 fill, in this order on every byte order. */
-static uint32_t half(const uint64_t *words, int64_t k) { return (uint32_t)(words[k >> 1] >> (k & 1 ? 32 : 0)); }
+/* The k-th number of a float32 fill comes from the low half of word k / 2, or from its high half. */
+static void halves(const uint64_t *words, int64_t n, int32_t *out) {
+    for (int64_t i = 0; i < n; i++) {
+        out[2 * i] = (int32_t)(uint32_t)words[i];
+        out[2 * i + 1] = (int32_t)(words[i] >> 32);
+    }
+}
+
+/* Uniform numbers of the bits, by conversions that every instruction set has for vectors. */
+static inline float unit_f32(int32_t bits) { /* [0, 1) */ return (float)(int32_t)((uint32_t)bits >> 8) * 0x1p-24f; }
+static inline float positive_f32(int32_t bits) { /* (0, 1], down to 2^-32 */
+    return ((float)(int32_t)((uint32_t)bits >> 1) + 0.5f) * 0x1p-31f;
+}
+static inline double unit_f64(uint64_t word) { /* [0, 1) */ return (double)(int64_t)(word >> 11) * 0x1p-53; }
+static inline double mantissa_f64(uint64_t word) { /* [1, 2) */
+    return fg_from_bits_f64(word >> 12 | 0x3ff0000000000000u);
+}
+static inline double positive_f64(uint64_t word) { /* (0, 1] */ return 2 - mantissa_f64(word); }
 
 /* ---- uniform: f[0] + (f[1] - f[0]) u with u in [0, 1) --------------------------------------------------------------- */
 
 static int uniform_f32(fg_call *c) {
     float *y = c->v->data, from = (float)c->attrs->f[0], width = (float)(c->attrs->f[1] - c->attrs->f[0]);
     uint64_t words[WORDS];
+    int32_t bits[2 * WORDS];
     for (int64_t left = c->v->lay->size, n; left > 0; left -= n, y += n) {
         n = at_most(left, 2 * WORDS);
         draw(source(c), (n + 1) / 2, words);
-        for (int64_t i = 0; i < n; i++) y[i] = from + width * ((float)(half(words, i) >> 8) * 0x1p-24f);
+        halves(words, (n + 1) / 2, bits);
+        for (int64_t i = 0; i < n; i++) y[i] = from + width * unit_f32(bits[i]);
     }
     return FG_OK;
 }
@@ -48,26 +66,33 @@ static int uniform_f64(fg_call *c) {
     for (int64_t left = c->v->lay->size, n; left > 0; left -= n, y += n) {
         n = at_most(left, WORDS);
         draw(source(c), n, words);
-        for (int64_t i = 0; i < n; i++) y[i] = from + width * ((double)(words[i] >> 11) * 0x1p-53);
+        for (int64_t i = 0; i < n; i++) y[i] = from + width * unit_f64(words[i]);
     }
     return FG_OK;
 }
 
-/* ---- normal: f[0] + f[1] z, z by Box and Muller (1958): r cos(a) and r sin(a) with r = sqrt(-2 log u), a = 2 pi v ---
- * One word gives two float32 and u has 32 bits, so |z| < 6.8; two words give two float64, |z| < 8.6. */
+/* ---- normal: f[0] + f[1] z, z by Box and Muller (1958): r cos(a) and r sin(a) with r = sqrt(-2 log u) ---------------
+ * The angle's two top bits are its quadrant, the others its place from -pi/4 to pi/4 in there: no reduction is needed.
+ * One word gives two float32, |z| < 6.7; two words give two float64, |z| < 8.5. */
+
+#define QUARTER_F32 0x1.921fb6p-1f /* pi / 4 */
+#define HALF_F64 0x1.921fb54442d18p+0 /* pi / 2 */
 
 static int normal_f32(fg_call *c) {
     float *y = c->v->data, mean = (float)c->attrs->f[0], std = (float)c->attrs->f[1], z[2 * WORDS];
     uint64_t words[WORDS];
+    int32_t low[WORDS], high[WORDS];
     for (int64_t left = c->v->lay->size, n; left > 0; left -= n, y += n) {
         n = at_most(left, 2 * WORDS);
-        draw(source(c), (n + 1) / 2, words);
-        for (int64_t i = 0; i < (n + 1) / 2; i++) {
-            float u = (float)(uint32_t)words[i] * 0x1p-32f + 0x1p-33f;
-            float a = (float)(words[i] >> 40) * (6.28318530717958648f * 0x1p-24f);
-            float r = std * sqrtf(-2 * fg_log_f32(u));
-            z[2 * i] = r * fg_cos_f32(a);
-            z[2 * i + 1] = r * fg_sin_f32(a);
+        int64_t pairs = (n + 1) / 2;
+        draw(source(c), pairs, words);
+        for (int64_t i = 0; i < pairs; i++) low[i] = (int32_t)(uint32_t)words[i], high[i] = (int32_t)(words[i] >> 32);
+        for (int64_t i = 0; i < pairs; i++) {
+            uint32_t quadrant = (uint32_t)high[i] >> 30;
+            float a = (float)(int32_t)((uint32_t)high[i] << 2) * (0x1p-31f * QUARTER_F32);
+            float r = std * sqrtf(-2 * fg_log_f32(positive_f32(low[i])));
+            z[2 * i] = r * fg_sin_cos_f32(a, quadrant + 1);
+            z[2 * i + 1] = r * fg_sin_cos_f32(a, quadrant);
         }
         for (int64_t i = 0; i < n; i++) y[i] = mean + z[i];
     }
@@ -81,11 +106,11 @@ static int normal_f64(fg_call *c) {
         n = at_most(left, WORDS);
         draw(source(c), n + (n & 1), words);
         for (int64_t i = 0; i < n; i += 2) {
-            double u = (double)((words[i] >> 11) + 1) * 0x1p-53;
-            double a = (double)(words[i + 1] >> 11) * (6.28318530717958648 * 0x1p-53);
-            double r = std * sqrt(-2 * fg_log_f64(u));
-            z[i] = r * fg_cos_f64(a);
-            z[i + 1] = r * fg_sin_f64(a);
+            uint64_t quadrant = words[i + 1] >> 62;
+            double a = (mantissa_f64(words[i + 1] << 2) - 1.5) * HALF_F64;
+            double r = std * sqrt(-2 * fg_log_f64(positive_f64(words[i])));
+            z[i] = r * fg_sin_cos_f64(a, quadrant + 1);
+            z[i + 1] = r * fg_sin_cos_f64(a, quadrant);
         }
         for (int64_t i = 0; i < n; i++) y[i] = mean + z[i];
     }
@@ -97,10 +122,12 @@ static int normal_f64(fg_call *c) {
 static int exponential_f32(fg_call *c) {
     float *y = c->v->data, scale = (float)(-1 / c->attrs->f[0]);
     uint64_t words[WORDS];
+    int32_t bits[2 * WORDS];
     for (int64_t left = c->v->lay->size, n; left > 0; left -= n, y += n) {
         n = at_most(left, 2 * WORDS);
         draw(source(c), (n + 1) / 2, words);
-        for (int64_t i = 0; i < n; i++) y[i] = scale * fg_log_f32((float)half(words, i) * 0x1p-32f + 0x1p-33f);
+        halves(words, (n + 1) / 2, bits);
+        for (int64_t i = 0; i < n; i++) y[i] = scale * fg_log_f32(positive_f32(bits[i]));
     }
     return FG_OK;
 }
@@ -111,7 +138,7 @@ static int exponential_f64(fg_call *c) {
     for (int64_t left = c->v->lay->size, n; left > 0; left -= n, y += n) {
         n = at_most(left, WORDS);
         draw(source(c), n, words);
-        for (int64_t i = 0; i < n; i++) y[i] = scale * fg_log_f64((double)((words[i] >> 11) + 1) * 0x1p-53);
+        for (int64_t i = 0; i < n; i++) y[i] = scale * fg_log_f64(positive_f64(words[i]));
     }
     return FG_OK;
 }
@@ -162,7 +189,11 @@ static void coins(const bitgen *g, double p, int64_t n, uint8_t *out) {
     for (int64_t m; n > 0; n -= m, out += m) {
         m = at_most(n, 2 * WORDS);
         draw(g, (m + 1) / 2, words);
-        for (int64_t i = 0; i < m; i++) out[i] = half(words, i) < limit;
+        for (int64_t i = 0; i < m / 2; i++) {
+            out[2 * i] = (uint32_t)words[i] < limit;
+            out[2 * i + 1] = words[i] >> 32 < limit;
+        }
+        if (m & 1) out[m - 1] = (uint32_t)words[m / 2] < limit;
     }
 }
 
@@ -176,27 +207,23 @@ static int bernoulli(fg_call *c) {
     return FG_OK;
 }
 
-/* y, mask, x: y = x f[1] where the mask, 1 with probability f[0], is set, else 0. dropout_vjp: the same with a mask given. */
-#define DROPOUT(T, s)                                                      \
-    static int dropout_vjp_##s(fg_call *c) {                               \
-        const T *g = c->v[1].data, scale = (T)c->attrs->f[1];              \
-        const uint8_t *kept = c->v[2].data;                                \
-        T *y = c->v[0].data;                                               \
-        int64_t n = c->v[0].lay->size;                                     \
-        for (int64_t i = 0; i < n; i++) y[i] = kept[i] ? scale * g[i] : 0; \
-        return FG_OK;                                                      \
-    }                                                                      \
-    static int dropout_##s(fg_call *c) {                                   \
-        const T *x = c->v[2].data, scale = (T)c->attrs->f[1];              \
-        uint8_t *kept = c->v[1].data;                                      \
-        T *y = c->v[0].data;                                               \
-        int64_t n = c->v[0].lay->size;                                     \
-        coins(source(c), c->attrs->f[0], n, kept);                         \
-        for (int64_t i = 0; i < n; i++) y[i] = kept[i] ? scale * x[i] : 0; \
-        return FG_OK;                                                      \
+/* y, mask, x: y = x f[1] where the mask, 1 with probability f[0], is set, else 0. dropout_vjp: the same with a mask
+ * given. The mask selects bits: a branch on it would be mispredicted every other time. */
+#define DROPOUT(T, U, s)                                                                                              \
+    static void masked_##s(int64_t n, T scale, const uint8_t *kept, const T *x, T *y) {                               \
+        for (int64_t i = 0; i < n; i++) y[i] = fg_from_bits_##s(fg_bits_##s(scale * x[i]) & (0 - (U)(kept[i] != 0))); \
+    }                                                                                                                 \
+    static int dropout_vjp_##s(fg_call *c) {                                                                          \
+        masked_##s(c->v->lay->size, (T)c->attrs->f[1], c->v[2].data, c->v[1].data, c->v[0].data);                     \
+        return FG_OK;                                                                                                 \
+    }                                                                                                                 \
+    static int dropout_##s(fg_call *c) {                                                                              \
+        coins(source(c), c->attrs->f[0], c->v->lay->size, c->v[1].data);                                              \
+        masked_##s(c->v->lay->size, (T)c->attrs->f[1], c->v[1].data, c->v[2].data, c->v[0].data);                     \
+        return FG_OK;                                                                                                 \
     }
-DROPOUT(float, f32)
-DROPOUT(double, f64)
+DROPOUT(float, uint32_t, f32)
+DROPOUT(double, uint64_t, f64)
 
 #define REAL(name) {name##_f32, name##_f64}
 #define ALL(k) {k, k, k, k, k, k}

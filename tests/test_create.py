@@ -271,6 +271,7 @@ def test_options_that_cannot_matter_are_accepted_and_others_refused():
     assert fg.ones(1).device == fg.device("cpu")
     assert str(fg.device("cpu")) == "cpu"
     assert fg.ones(1).device.type == "cpu"
+    assert fg.ones(1).layout is fg.strided
     assert not fg.cuda.is_available()
 
 

@@ -54,10 +54,11 @@ def test_the_numbers_of_a_seed_are_fixed():
     expected = [(half >> 8) * 2.0**-24 for w in words for half in (w & 0xFFFFFFFF, w >> 32)]
     assert fg.rand(8, generator=g).tolist() == expected
     g.manual_seed(0)
-    u, v = ((words[0] >> 11) + 1) * 2.0**-53, (words[1] >> 11) * 2.0**-53
+    r = math.sqrt(-2 * math.log(1 - (words[0] >> 12) * 2.0**-52))
+    place = ((words[1] << 2) % 2**64 >> 12) * 2.0**-52 - 0.5  # in the quadrant that the two top bits name
+    angle = ((words[1] >> 62) + place) * math.pi / 2
     z = fg.randn(2, generator=g, dtype=F64).tolist()
-    r = math.sqrt(-2 * math.log(u))
-    assert z == pytest.approx([r * math.cos(2 * math.pi * v), r * math.sin(2 * math.pi * v)], rel=1e-14)
+    assert z == pytest.approx([r * math.cos(angle), r * math.sin(angle)], rel=1e-13)
 
 
 def test_state_goes_back():

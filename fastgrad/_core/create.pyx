@@ -87,6 +87,7 @@ class _Named:
 strided = _Named("strided")
 contiguous_format = _Named("contiguous_format")
 preserve_format = _Named("preserve_format")
+install("layout", property(lambda Tensor self: strided, None, None, "Always ``fastgrad.strided``."))
 
 
 cdef int check_device(object which, str who) except -1:
@@ -207,7 +208,7 @@ cdef int number_code(object x, str who) except -1:
         return FG_BOOL
     if PyLong_CheckExact(x):
         return FG_I64
-    if isinstance(x, np.generic):
+    if cnp.PyArray_CheckScalar(x):          # 0-d arrays too
         return array_code(x.dtype, who)
     if type(x) is Tensor:
         if (<Tensor>x).layout.c.size != 1:
@@ -366,7 +367,9 @@ cdef object sequence_of(object x):
     """x as a list or tuple; None where it is no sequence of items."""
     if type(x) is list or type(x) is tuple:
         return x
-    if isinstance(x, (str, bytes, dict)) or isinstance(x, np.generic) or type(x) is Tensor:
+    if PyFloat_CheckExact(x) or PyLong_CheckExact(x) or type(x) is Tensor or cnp.PyArray_CheckScalar(x):
+        return None
+    if isinstance(x, (str, bytes, dict)):
         return None
     if hasattr(type(x), "__len__") and hasattr(type(x), "__getitem__"):
         return list(x)
