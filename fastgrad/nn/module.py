@@ -165,16 +165,22 @@ class Module(Callable):
 
     def named_modules(self, memo=None, prefix="", remove_duplicate=True):
         """This module and all below it, parents first, each with its dotted name."""
-        memo = set() if memo is None else memo
-        if self in memo:
-            return
-        if remove_duplicate:
-            memo.add(self)
-        yield prefix, self
-        dot = prefix and prefix + "."
-        for name, module in self._modules.items():
-            if module is not None:
-                yield from module.named_modules(memo, dot + name, remove_duplicate)
+        seen = set() if memo is None else memo
+        waiting = [(prefix, self)]
+        while waiting:
+            path, module = waiting.pop()
+            if remove_duplicate:
+                if module in seen:
+                    continue
+                seen.add(module)
+            yield path, module
+            dot = path and path + "."
+            entries = module.__dict__
+            waiting += [
+                (dot + name, entries[name])
+                for name, kind in reversed(entries["_kinds"].items())
+                if kind == "module" and entries[name] is not None
+            ]
 
     def modules(self):
         """This module and all below it, parents first."""
@@ -199,10 +205,11 @@ class Module(Callable):
         modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
         for path, module in modules:
             dot = path and path + "."
-            for name, own in module._kinds.items():
+            entries = module.__dict__
+            for name, own in entries["_kinds"].items():
                 if own != kind:
                     continue
-                tensor = module.__dict__[name]
+                tensor = entries[name]
                 if tensor is None or (remove_duplicate and tensor in seen):
                     continue
                 seen.add(tensor)

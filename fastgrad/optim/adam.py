@@ -5,10 +5,6 @@ from operator import itemgetter
 from fastgrad import _core
 from fastgrad.optim.optimizer import Optimizer
 
-_numbers = itemgetter("lr", "betas", "eps", "weight_decay", "decoupled_weight_decay", "maximize")
-_KEYS = ("exp_avg", "exp_avg_sq", "step")
-_AMSGRAD_KEYS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "step")
-
 
 class Adam(Optimizer):
     """Adam (Kingma & Ba 2015).
@@ -48,6 +44,8 @@ class Adam(Optimizer):
         }
         super().__init__(params, defaults)
 
+    _numbers = itemgetter("lr", "betas", "eps", "weight_decay", "decoupled_weight_decay", "maximize", "amsgrad")
+
     def _check_group(self, group):
         for name in ("lr", "eps", "weight_decay"):
             if not group[name] >= 0:
@@ -56,25 +54,24 @@ class Adam(Optimizer):
             if not 0 <= beta < 1:
                 raise ValueError(f"Invalid beta parameter at index {k}: {beta}")
 
-    def _step_group(self, group, derived):
-        params = group["params"]
-        name, keys = ("adam_amsgrad_", _AMSGRAD_KEYS) if group["amsgrad"] else ("adam_", _KEYS)
-        hyper = derived.hyper_of(_numbers(group))
-        try:
-            _core.multi_step(name, hyper, params, *derived.lists_of(keys, params, self._state))
-        except _core.MissingState:
-            self._make_state(params, keys)
-            _core.multi_step(name, hyper, params, *derived.lists_of(keys, params, self._state))
+    def _native(self, group):
+        lr, betas, eps, weight_decay, decoupled, maximize, amsgrad = self._numbers(group)
+        hyper = (lr, *betas, eps, weight_decay, decoupled, maximize)
+        if amsgrad:
+            return "adam_amsgrad_", hyper, ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "step")
+        return "adam_", hyper, ("exp_avg", "exp_avg_sq", "step")
 
-    def _make_state(self, params, keys):
-        for parameter in params:
+    def _begin(self, group, name, hyper):
+        keys = self._native(group)[2]
+        for parameter in group["params"]:
             if parameter.grad is None:
                 continue
-            state = self.state[parameter]
+            state = self._state[parameter]
             for key in keys:
                 if key not in state:
                     is_step = key == "step"
                     state[key] = _core.zeros((), dtype=_core.float32) if is_step else _core.zeros_like(parameter)
+        self._step_anew(group)
 
 
 class AdamW(Adam):

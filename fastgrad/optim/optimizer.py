@@ -1,16 +1,26 @@
-"""Optimizer, the base of all optimisers. Imports the core and _state."""
+"""Optimizer, the base of all optimisers. Imports the core and _state.
 
+A step is one native call per group. It takes the hyperparameters as one Tensor, the list of parameters, and for each kind
+of state a list parallel to it. These arguments are derived from what users see and may change, the group and
+`optimizer.state`, so they are kept from one step to the next only as long as both are found unchanged.
+"""
+
+from collections import namedtuple
 from itertools import chain
+from operator import is_
 
 from fastgrad import _core
-from fastgrad._core import Tensor
-from fastgrad.optim._state import Derived, State
+from fastgrad._core import MissingState, Tensor, multi_step
+from fastgrad.optim._state import State
+
+# The arguments of a group's native call, and what they were derived from.
+Plan = namedtuple("Plan", ["numbers", "tick", "params", "arguments"])
 
 
 class Optimizer:
     """The base class of optimisers: parameter groups, their state, and how both are saved.
 
-    A subclass defines `_step_group(group, derived)`.
+    A subclass defines `_numbers`, `_native` and `_begin`.
 
     Args:
         params: an iterable of Tensors, or of dictionaries that each define a group: "params" and any hyperparameters
@@ -30,7 +40,7 @@ class Optimizer:
         self.defaults = defaults
         self._state = State()
         self.param_groups = []
-        self._derived = []
+        self._plans = []
         self._stepped = False  # schedulers warn if they step first
         groups = list(params)
         if not groups:
@@ -80,7 +90,15 @@ class Optimizer:
     def _check_group(self, group):
         """Raises ValueError where a hyperparameter is out of its range."""
 
-    def _step_group(self, group, derived):
+    # Of a group, the hyperparameters on which the native call depends: an itemgetter.
+    _numbers = None
+
+    def _native(self, group):
+        """The name of the group's native step, its hyperparameters as a list, and the keys of its state."""
+        raise NotImplementedError
+
+    def _begin(self, group, name, hyper):
+        """Steps a group in which parameters have a gradient for the first time, and gives them their state."""
         raise NotImplementedError
 
     def step(self, closure=None):
@@ -95,12 +113,38 @@ class Optimizer:
         if closure is not None:
             with _core.enable_grad():
                 loss = closure()
-        if len(self._derived) != len(self.param_groups):
-            self._derived = [Derived() for _ in self.param_groups]
+        plans = self._plans
+        if len(plans) != len(self.param_groups):
+            plans = self._plans = [Plan(None, None, (), ())] * len(self.param_groups)
+        tick = self._state.clock[0]
         for k, group in enumerate(self.param_groups):
-            self._step_group(group, self._derived[k])
+            numbers, then, params, arguments = plans[k]
+            if then == tick and self._numbers(group) == numbers and _same(group["params"], params):
+                try:
+                    multi_step(*arguments)
+                    continue
+                except MissingState:
+                    pass
+            plans[k] = self._step_anew(group)
         self._stepped = True
         return loss
+
+    def _step_anew(self, group):
+        """Steps a group without a plan; returns the plan for the next time."""
+        name, hyper, keys = self._native(group)
+        hyper = _core.tensor([float(number) for number in hyper], dtype=_core.float64)
+        params = group["params"]
+        states = [self._state.get(parameter) or {} for parameter in params]
+        arguments = (name, hyper, params, *([state.get(key) for state in states] for key in keys))
+        try:
+            multi_step(*arguments)
+        except MissingState:
+            self._begin(group, name, hyper)
+            return Plan(None, None, (), ())
+        numbers = self._numbers(group)
+        # A Tensor or a list may change in place, which no comparison shows: such a group never has a plan.
+        fixed = all(isinstance(number, int | float | tuple) for number in numbers)
+        return Plan(numbers if fixed else None, self._state.clock[0], tuple(params), arguments)
 
     def zero_grad(self, set_to_none=True):
         """Clears all gradients: drops them, or fills them with zeros if `set_to_none` is false."""
@@ -164,14 +208,14 @@ class Optimizer:
             params = own["params"]
             own.clear()
             own.update(new, params=params)
-        self._derived = []
+        self._plans = []
 
     def __getstate__(self):
-        return {name: value for name, value in self.__dict__.items() if name != "_derived"}
+        return {name: value for name, value in self.__dict__.items() if name != "_plans"}
 
     def __setstate__(self, state):
         self.__dict__.update(state)
-        self._derived = []
+        self._plans = []
 
     def __repr__(self):
         lines = [f"{type(self).__name__} ("]
@@ -179,6 +223,10 @@ class Optimizer:
             lines.append(f"Parameter Group {k}")
             lines.extend(f"    {name}: {group[name]}" for name in sorted(group) if name != "params")
         return "\n".join([*lines, ")"])
+
+
+def _same(some, others):
+    return len(some) == len(others) and all(map(is_, some, others))
 
 
 def _adopted(name, entry, parameter):

@@ -3,11 +3,8 @@
 from operator import itemgetter
 
 from fastgrad import _core
+from fastgrad._core import multi_step
 from fastgrad.optim.optimizer import Optimizer
-
-_KEYS = ("momentum_buffer",)
-_plain = itemgetter("lr", "weight_decay", "maximize")
-_with_momentum = itemgetter("lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize")
 
 
 class SGD(Optimizer):
@@ -33,6 +30,8 @@ class SGD(Optimizer):
         }
         super().__init__(params, defaults)
 
+    _numbers = itemgetter("lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize")
+
     def _check_group(self, group):
         for name in ("lr", "momentum", "weight_decay"):
             if not group[name] >= 0:
@@ -40,25 +39,19 @@ class SGD(Optimizer):
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
 
-    def _step_group(self, group, derived):
-        params = group["params"]
-        if not group["momentum"]:
-            _core.multi_step("sgd_", derived.hyper_of(_plain(group)), params)
-            return
-        hyper = derived.hyper_of(_with_momentum(group))
-        try:
-            _core.multi_step("sgd_momentum_", hyper, params, *derived.lists_of(_KEYS, params, self._state))
-        except _core.MissingState:
-            self._first_step(group, derived, hyper)
+    def _native(self, group):
+        if group["momentum"]:
+            return "sgd_momentum_", self._numbers(group), ("momentum_buffer",)
+        return "sgd_", (group["lr"], group["weight_decay"], group["maximize"]), ()
 
-    def _first_step(self, group, derived, hyper):
-        """Parameters that had no gradient before: their buffer starts as the gradient, not as a share of it."""
+    def _begin(self, group, name, hyper):
+        # A buffer starts as the gradient, not as a share of it.
         known, new = [], []
         for parameter in group["params"]:
-            has_buffer = self.state.get(parameter, {}).get("momentum_buffer") is not None
+            has_buffer = self._state.get(parameter, {}).get("momentum_buffer") is not None
             (known if has_buffer or parameter.grad is None else new).append(parameter)
         for parameter in new:
-            self.state[parameter]["momentum_buffer"] = _core.empty_like(parameter)
-        for name, some in (("sgd_momentum_", known), ("sgd_momentum_first_", new)):
-            buffers = [self.state.get(parameter, {}).get("momentum_buffer") for parameter in some]
-            _core.multi_step(name, hyper, some, buffers)
+            self._state[parameter]["momentum_buffer"] = _core.empty_like(parameter)
+        for step, some in ((name, known), ("sgd_momentum_first_", new)):
+            buffers = [self._state.get(parameter, {}).get("momentum_buffer") for parameter in some]
+            multi_step(step, hyper, some, buffers)
