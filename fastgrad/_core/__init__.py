@@ -21,10 +21,8 @@ FAMILIES = (
     "random",
 )
 for _name in FAMILIES:
-    try:
-        _importlib.import_module(f"{__name__}.{_name}")
-    except ModuleNotFoundError:
-        pass
+    _importlib.import_module(f"{__name__}.{_name}")
+table.check_table()
 
 from ._errors import DTypeError, MissingState, ShapeError  # noqa: E402, F401
 from .backward import RemovableHandle, backward, grad  # noqa: E402, F401
