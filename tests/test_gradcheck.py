@@ -76,7 +76,7 @@ def test_second_derivatives_are_checked():
 
 def test_a_missing_gradient_is_found():
     x = leaf(2)
-    with pytest.raises(GradcheckError, match=r"output 0\[0\] with respect to input 0\[0\] is 0"):
+    with pytest.raises(GradcheckError, match=r"output 0\[(\d)\] with respect to input 0\[\1\] is 0"):
         gradcheck(lambda a: a.detach() * 2, x)
 
 

@@ -187,8 +187,8 @@ cdef enum:
     DL_COPIED = 2
 
 cdef struct export_t:           # one block: what the capsule points to, then the sizes it refers to
-    dl_versioned versioned
-    dl_legacy legacy
+    dl_legacy legacy            # first, so that its address is the block's; its `manager` is the owner of the memory
+    dl_versioned versioned      # its `manager` is the block
     int64_t sizes[16]
 
 # by dtype: DLPack's code (0 int, 1 unsigned, 2 float, 6 bool) and bits
@@ -204,9 +204,7 @@ cdef void delete_versioned(dl_versioned* m) noexcept with gil:
 
 
 cdef void delete_legacy(dl_legacy* m) noexcept with gil:
-    # `manager` of the legacy struct is the owner; the block begins before it
-    cdef export_t* e = <export_t*>(<char*>m - (<char*>&(<export_t*>NULL).legacy - <char*>NULL))
-    delete_versioned(&e.versioned)
+    delete_versioned(&(<export_t*>m).versioned)
 
 
 cdef void destroy_capsule(object capsule) noexcept:
