@@ -71,7 +71,7 @@ cdef class Storage:
     cdef int64_t nbytes
     cdef object owner                   # keeps foreign memory alive (a NumPy array, a capsule)
     cdef bint readonly
-    cdef char small[64]
+    cdef int64_t small[8]               # 64 bytes, aligned for every dtype
 
 cdef Storage new_storage(int64_t nbytes)
 cdef Storage foreign_storage(void* data, int64_t nbytes, object owner, bint readonly)
