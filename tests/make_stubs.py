@@ -52,7 +52,9 @@ RETURNS = {
     **dict.fromkeys(
         ["max", "min", "nonzero", "where", "finfo", "iinfo", "item", "tolist", "type", "stride", "size"], "Any"
     ),
-    **dict.fromkeys(["grad_fn", "layout", "__reduce_ex__", "__array_ufunc__", "__array_function__", "__dlpack__"], "Any"),
+    **dict.fromkeys(
+        ["grad_fn", "layout", "__reduce_ex__", "__array_ufunc__", "__array_function__", "__dlpack__"], "Any"
+    ),
     **dict.fromkeys(["backward", "retain_grad", "__setitem__", "__delitem__", "cuda", "half", "bfloat16"], "None"),
     **dict.fromkeys(
         ["set_rng_state", "set_default_dtype", "clear_grads", "empty_cache", "scale_grads_", "clip_grads_"], "None"

@@ -1,6 +1,5 @@
 """Tensors as Python numbers and lists, in other dtypes, and compared as wholes; what Tensor's C slots for these call."""
 
-from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 import numpy as np
@@ -300,7 +299,7 @@ def can_cast(from_, to):
 @publish(method=False)
 def result_type(tensor1, tensor2):
     """The dtype of an operation on two tensors or numbers."""
-    cdef int with_axes = -1, without = -1, code
+    cdef int with_axes = -1, without = -1
     cdef Tensor t
     for x in (tensor1, tensor2):
         t = x if type(x) is Tensor else functions["tensor"](x)

@@ -1,6 +1,5 @@
 """Parameter, and copies of tensors: copy, deepcopy, pickle. Only leaves: a history belongs to one tensor."""
 
-from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 import copy as copying

@@ -1,5 +1,4 @@
 from libc.stdint cimport int64_t
-cimport numpy as cnp
 from .tensor cimport Layout, Tensor
 
 cdef int check_options(object which, object layout, str who) except -1      # device= and layout=, or an error
@@ -9,7 +8,4 @@ cdef Layout sizes_layout(tuple sizes, object size, str who)                 # of
 cdef Layout layout_like(Tensor x)                                           # the dense layout of x's shape
 cdef Tensor finished(Tensor t, bint requires_grad)
 cdef void put_real(Tensor t, int64_t k, double value) noexcept               # writes element k of dense memory
-cdef Tensor share_array(cnp.ndarray a, int code)
-cdef int array_code(object dtype, str who) except -1
-cdef str why_not_shared(cnp.ndarray a)
 cdef object array_of(Tensor t)                                              # the NumPy array over t's memory

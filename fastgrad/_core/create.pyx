@@ -8,7 +8,6 @@ from cpython.bool cimport PyBool_Check
 from cpython.complex cimport PyComplex_Check
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_CheckExact
-from cpython.object cimport PyObject
 from libc.math cimport ceil, isfinite, pow as power
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
@@ -18,7 +17,7 @@ import warnings
 
 import numpy as np
 
-from .memory cimport DType, Storage, foreign_storage
+from .memory cimport DType, foreign_storage
 from .shape cimport read_shape
 from .tensor cimport *
 

@@ -14,8 +14,8 @@ from libc.stdlib cimport calloc, free
 
 import numpy as np
 
-from .create cimport array_code, array_of, share_array, why_not_shared
-from .memory cimport Storage, foreign_storage
+from .create cimport array_of
+from .memory cimport foreign_storage
 from .tensor cimport *
 
 from .memory import DTYPES

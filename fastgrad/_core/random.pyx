@@ -183,16 +183,16 @@ cdef Attrs draw_attrs(Generator g):
     return a
 
 
-cdef object fill(Op op, Tensor t, Attrs a):
+cdef object fill(Op record, Tensor t, Attrs a):
     """Fills t in place, in row-major order whatever its strides."""
     cdef Tensor dense
     cdef Generator g = a.py
     if t.layout.c.flags & FG_DENSE:
         with g.bits.lock:
-            return inplace(op, t, [], a)
+            return inplace(record, t, [], a)
     dense = new_tensor(layout_like(t), t.dtype)
     with g.bits.lock:
-        inplace(op, dense, [], a)
+        inplace(record, dense, [], a)
     return t.copy_(dense)
 
 
@@ -204,11 +204,11 @@ cdef int only_real(Tensor t, str who) except -1:
     return 0
 
 
-cdef object fill_real(Op op, Tensor t, double first, double second, object generator):
+cdef object fill_real(Op record, Tensor t, double first, double second, object generator):
     cdef Attrs a = draw_attrs(chosen(generator))
     a.c.f[0] = first
     a.c.f[1] = second
-    return fill(op, t, a)
+    return fill(record, t, a)
 
 
 def uniform_(Tensor self not None, double low=0, double high=1, *, generator=None, **named):

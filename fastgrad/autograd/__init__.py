@@ -11,4 +11,3 @@ from fastgrad._core import (
     set_grad_enabled,
 )
 from fastgrad.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
-
