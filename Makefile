@@ -5,11 +5,10 @@ SANITIZED = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-n
 LSAN = detect_leaks=1:fast_unwind_on_malloc=0
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: build dev rebuild test lint stubs bench bench-check docs asan asan-build leaks wheel manylinux neon clean
+.PHONY: build dev test lint stubs bench bench-check docs asan asan-build leaks wheel manylinux neon clean
 
 build: ; python3 -m venv .venv && .venv/bin/pip install ".[test]"
 dev: ; .venv/bin/pip install --quiet "pip>=25.1" && .venv/bin/pip install --quiet --group dev
-rebuild: ; .venv/bin/pip install --quiet --no-deps --no-build-isolation .
 test: ; .venv/bin/pytest
 lint: ; ruff check . && ruff format --check . && cython-lint fastgrad && clang-format --dry-run -Werror $(C_FILES) && codespell
 stubs: ; mkdir -p build/stubs && cd build/stubs && ../../$(PY) -m mypy.stubtest fastgrad --ignore-disjoint-bases --ignore-unused-allowlist --mypy-config-file ../../pyproject.toml --allowlist ../../tests/stubtest-allow.txt

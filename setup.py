@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from glob import glob
 from pathlib import Path
 
+import Cython
 import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -27,6 +28,7 @@ CHECKED = BUILD != "release"
 BUILD_BASE = "build" if BUILD == "release" else f"build/{BUILD}"
 JOBS = min(2, os.cpu_count() or 1)
 LINKS_KERNELS = "fastgrad._core.tensor"
+GENERATED = f"{BUILD_BASE}/cython-{Cython.__version__}"
 
 DIRECTIVES = {
     "language_level": 3,
@@ -90,11 +92,19 @@ class BuildExt(build_ext):
         return object_file
 
 
+def source(pyx):
+    """The .pyx, or the C file that was made of it where nothing has changed since. Cython itself would start again
+    whenever its own files are newer, and pip installs them anew for every build."""
+    generated = f"{GENERATED}/{Path(pyx).with_suffix('.c')}"
+    changed = newer_group([pyx, *glob("fastgrad/_core/*.pxd"), "setup.py"], generated)
+    return pyx if changed else generated
+
+
 def extension(pyx):
     name = f"fastgrad._core.{Path(pyx).stem}"
     return Extension(
         name,
-        sources=[pyx],
+        sources=[source(pyx)],
         include_dirs=["csrc", numpy.get_include()],
         define_macros=MACROS,
         extra_compile_args=compile_args(),
@@ -106,8 +116,9 @@ def extension(pyx):
 setup(
     ext_modules=cythonize(
         [extension(pyx) for pyx in sorted(glob("fastgrad/_core/*.pyx"))],
-        build_dir=f"{BUILD_BASE}/cython",
+        build_dir=GENERATED,
         compiler_directives=DIRECTIVES,
+        force=True,  # `source` has decided
         annotate=BUILD == "debug",  # the HTML that shows which lines call into Python
         nthreads=JOBS if sys.platform == "linux" else 0,  # elsewhere the workers would run this file again
     ),
