@@ -200,38 +200,48 @@ class Module(Callable):
         for _, module in self.named_children():
             yield module
 
-    def _named_tensors(self, kind, prefix, recurse, remove_duplicate):
+    def _named_tensors(self, wanted, prefix="", recurse=True, remove_duplicate=True):
+        # One loop and no generator: clipping asks for the parameters at every step.
+        found = []
         seen = set()
-        modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
-        for path, module in modules:
+        waiting = [(prefix, self)]
+        while waiting:
+            path, module = waiting.pop()
+            if remove_duplicate:
+                if module in seen:
+                    continue
+                seen.add(module)
             dot = path and path + "."
             entries = module.__dict__
-            for name, own in entries["_kinds"].items():
-                if own != kind:
-                    continue
-                tensor = entries[name]
-                if tensor is None or (remove_duplicate and tensor in seen):
-                    continue
-                seen.add(tensor)
-                yield dot + name, tensor
+            children = []
+            for name, kind in entries["_kinds"].items():
+                value = entries[name]
+                if kind == wanted:
+                    if value is not None and not (remove_duplicate and value in seen):
+                        seen.add(value)
+                        found.append((dot + name, value))
+                elif kind == "module" and value is not None:
+                    children.append((dot + name, value))
+            if recurse:
+                children.reverse()
+                waiting += children
+        return found
 
     def named_parameters(self, prefix="", recurse=True, remove_duplicate=True):
         """All parameters with their dotted names; one that is used in several places comes once."""
-        return self._named_tensors("parameter", prefix, recurse, remove_duplicate)
+        return iter(self._named_tensors("parameter", prefix, recurse, remove_duplicate))
 
     def parameters(self, recurse=True):
         """All parameters, each once."""
-        for _, parameter in self._named_tensors("parameter", "", recurse, True):
-            yield parameter
+        return iter([tensor for _, tensor in self._named_tensors("parameter", recurse=recurse)])
 
     def named_buffers(self, prefix="", recurse=True, remove_duplicate=True):
         """All buffers with their dotted names, each once."""
-        return self._named_tensors("buffer", prefix, recurse, remove_duplicate)
+        return iter(self._named_tensors("buffer", prefix, recurse, remove_duplicate))
 
     def buffers(self, recurse=True):
         """All buffers, each once."""
-        for _, buffer in self._named_tensors("buffer", "", recurse, True):
-            yield buffer
+        return iter([tensor for _, tensor in self._named_tensors("buffer", recurse=recurse)])
 
     def get_submodule(self, target):
         """The submodule with this dotted name; '' is the module itself."""

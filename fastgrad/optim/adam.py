@@ -1,7 +1,5 @@
 """Adam and AdamW. Imports Optimizer and the core."""
 
-from operator import itemgetter
-
 from fastgrad import _core
 from fastgrad.optim.optimizer import Optimizer
 
@@ -44,7 +42,7 @@ class Adam(Optimizer):
         }
         super().__init__(params, defaults)
 
-    _numbers = itemgetter("lr", "betas", "eps", "weight_decay", "decoupled_weight_decay", "maximize", "amsgrad")
+    _numbers = ("lr", "betas", "eps", "weight_decay", "decoupled_weight_decay", "maximize", "amsgrad")
 
     def _check_group(self, group):
         for name in ("lr", "eps", "weight_decay"):
@@ -55,7 +53,7 @@ class Adam(Optimizer):
                 raise ValueError(f"Invalid beta parameter at index {k}: {beta}")
 
     def _native(self, group):
-        lr, betas, eps, weight_decay, decoupled, maximize, amsgrad = self._numbers(group)
+        lr, betas, eps, weight_decay, decoupled, maximize, amsgrad = (group[key] for key in self._numbers)
         hyper = (lr, *betas, eps, weight_decay, decoupled, maximize)
         if amsgrad:
             return "adam_amsgrad_", hyper, ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "step")

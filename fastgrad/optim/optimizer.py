@@ -1,20 +1,16 @@
 """Optimizer, the base of all optimisers. Imports the core and _state.
 
 A step is one native call per group. It takes the hyperparameters as one Tensor, the list of parameters, and for each kind
-of state a list parallel to it. These arguments are derived from what users see and may change, the group and
-`optimizer.state`, so they are kept from one step to the next only as long as both are found unchanged.
+of state a list parallel to it: a Plan keeps these, derived from the group and from `optimizer.state`, while both are
+unchanged.
 """
 
-from collections import namedtuple
 from itertools import chain
-from operator import is_
 
 from fastgrad import _core
 from fastgrad._core import MissingState, Tensor, multi_step
+from fastgrad._core.plan import Plan
 from fastgrad.optim._state import State
-
-# The arguments of a group's native call, and what they were derived from.
-Plan = namedtuple("Plan", ["numbers", "tick", "params", "arguments"])
 
 
 class Optimizer:
@@ -90,8 +86,7 @@ class Optimizer:
     def _check_group(self, group):
         """Raises ValueError where a hyperparameter is out of its range."""
 
-    # Of a group, the hyperparameters on which the native call depends: an itemgetter.
-    _numbers = None
+    _numbers = ()  # the hyperparameters on which the native call depends
 
     def _native(self, group):
         """The name of the group's native step, its hyperparameters as a list, and the keys of its state."""
@@ -115,22 +110,21 @@ class Optimizer:
                 loss = closure()
         plans = self._plans
         if len(plans) != len(self.param_groups):
-            plans = self._plans = [Plan(None, None, (), ())] * len(self.param_groups)
+            plans = self._plans = [None] * len(self.param_groups)
         tick = self._state.clock[0]
         for k, group in enumerate(self.param_groups):
-            numbers, then, params, arguments = plans[k]
-            if then == tick and self._numbers(group) == numbers and _same(group["params"], params):
-                try:
-                    multi_step(*arguments)
+            plan = plans[k]
+            try:
+                if plan is not None and plan.step(group, tick):
                     continue
-                except MissingState:
-                    pass
+            except MissingState:  # a parameter has its first gradient
+                pass
             plans[k] = self._step_anew(group)
         self._stepped = True
         return loss
 
     def _step_anew(self, group):
-        """Steps a group without a plan; returns the plan for the next time."""
+        """Steps a group without a plan; returns the plan for the next time, or None."""
         name, hyper, keys = self._native(group)
         hyper = _core.tensor([float(number) for number in hyper], dtype=_core.float64)
         params = group["params"]
@@ -140,11 +134,12 @@ class Optimizer:
             multi_step(*arguments)
         except MissingState:
             self._begin(group, name, hyper)
-            return Plan(None, None, (), ())
-        numbers = self._numbers(group)
-        # A Tensor or a list may change in place, which no comparison shows: such a group never has a plan.
-        fixed = all(isinstance(number, int | float | tuple) for number in numbers)
-        return Plan(numbers if fixed else None, self._state.clock[0], tuple(params), arguments)
+            return None
+        numbers = tuple(group[key] for key in self._numbers)
+        # A Tensor or a list may change in place, which no comparison shows.
+        if not all(isinstance(number, int | float | tuple) for number in numbers):
+            return None
+        return Plan(self._numbers, numbers, self._state.clock[0], params, arguments)
 
     def zero_grad(self, set_to_none=True):
         """Clears all gradients: drops them, or fills them with zeros if `set_to_none` is false."""
@@ -223,10 +218,6 @@ class Optimizer:
             lines.append(f"Parameter Group {k}")
             lines.extend(f"    {name}: {group[name]}" for name in sorted(group) if name != "params")
         return "\n".join([*lines, ")"])
-
-
-def _same(some, others):
-    return len(some) == len(others) and all(map(is_, some, others))
 
 
 def _adopted(name, entry, parameter):

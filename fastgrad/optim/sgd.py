@@ -1,7 +1,5 @@
 """Stochastic gradient descent. Imports Optimizer and the core."""
 
-from operator import itemgetter
-
 from fastgrad import _core
 from fastgrad._core import multi_step
 from fastgrad.optim.optimizer import Optimizer
@@ -30,7 +28,7 @@ class SGD(Optimizer):
         }
         super().__init__(params, defaults)
 
-    _numbers = itemgetter("lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize")
+    _numbers = ("lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize")
 
     def _check_group(self, group):
         for name in ("lr", "momentum", "weight_decay"):
@@ -41,7 +39,7 @@ class SGD(Optimizer):
 
     def _native(self, group):
         if group["momentum"]:
-            return "sgd_momentum_", self._numbers(group), ("momentum_buffer",)
+            return "sgd_momentum_", [group[key] for key in self._numbers], ("momentum_buffer",)
         return "sgd_", (group["lr"], group["weight_decay"], group["maximize"]), ()
 
     def _begin(self, group, name, hyper):
