@@ -7,7 +7,10 @@
 
 /* Blocks of edges and saves, in steps of 32 bytes, kept for reuse: an allocation per node is what recording costs most. */
 enum { FG_BLOCK = 32, FG_BLOCK_CLASSES = 8, FG_BLOCKS_KEPT = 4096 };
-static struct { void *first; int64_t count; } fg_blocks[FG_BLOCK_CLASSES]; /* guarded by the GIL */
+static struct {
+    void *first;
+    int64_t count;
+} fg_blocks[FG_BLOCK_CLASSES]; /* guarded by the GIL */
 
 static inline int fg_block_class(size_t bytes) { return (int)((bytes + FG_BLOCK - 1) / FG_BLOCK); }
 
@@ -26,8 +29,7 @@ static inline void fg_give_block(void *block, int class) {
         *(void **)block = fg_blocks[class].first;
         fg_blocks[class].first = block;
         fg_blocks[class].count++;
-    } else
-        PyMem_Free(block);
+    } else PyMem_Free(block);
 }
 
 #if defined(_MSC_VER)

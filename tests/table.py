@@ -3,9 +3,9 @@
 import sys
 
 import numpy as np
+from fastgrad._core.table import functions
 
 import fastgrad as fg
-from fastgrad._core.table import functions
 
 RECORDS = sys.modules["fastgrad._core.tensor"].records()
 

@@ -49,7 +49,7 @@ def check(program):
     a = leaf(A)
     (g,) = fg.autograd.grad(program(a), a, create_graph=True)
     np.testing.assert_allclose(g.detach().numpy(), differences(value, A), rtol=1e-6, atol=1e-8)
-    if not g.requires_grad:     # the program is linear
+    if not g.requires_grad:  # the program is linear
         np.testing.assert_allclose(differences(slope, A), np.zeros_like(A), atol=1e-6)
         return
     (second,) = fg.autograd.grad(g.pow(3).sum(), a, materialize_grads=True)
@@ -222,7 +222,22 @@ def test_gradients_of_programs_are_numerical(name):
 
 # ---- random programs -------------------------------------------------------------------------------------------------
 
-STATEMENTS = ("mul", "sin", "slice", "slice", "t", "reshape", "expand", "mul_", "mul_", "add_", "sin_", "copy_", "set", "fill_")
+STATEMENTS = (
+    "mul",
+    "sin",
+    "slice",
+    "slice",
+    "t",
+    "reshape",
+    "expand",
+    "mul_",
+    "mul_",
+    "add_",
+    "sin_",
+    "copy_",
+    "set",
+    "fill_",
+)
 
 
 def fits(target, value):
@@ -284,8 +299,9 @@ def test_random_programs_are_numerical():
         y = run_program(statements, a)
         try:
             (g,) = fg.autograd.grad(y, a)
-        except RuntimeError as error:       # the program modified what it needed: a clear error is the right answer
-            assert "modified by an in-place" in str(error)
+        except RuntimeError as error:  # the program modified what it needed: a clear error is the right answer
+            if "modified by an in-place" not in str(error):
+                raise
             continue
         numeric = differences(lambda x, s=statements: run_program(s, const(x)).item(), A)
         np.testing.assert_allclose(g.numpy(), numeric, rtol=2e-5, atol=1e-6, err_msg=f"seed {seed}: {statements}")
@@ -457,7 +473,7 @@ def test_plain_graphs_free_without_the_collector():
         return [h, a, w]
 
     def after_backward():
-        h, a, w = in_place()
+        _h, a, w = in_place()
         k = a.sin()
         k += w * a
         k.sum().backward()
@@ -516,4 +532,4 @@ def test_filling_a_buffer_row_by_row_costs_a_row_each_in_backward():
 
     few = min(backward_time(250) for _ in range(3))
     many = min(backward_time(2000) for _ in range(3))
-    assert many < 24 * few      # 8 times the rows; a copy per row would be 64 times
+    assert many < 24 * few  # 8 times the rows; a copy per row would be 64 times

@@ -68,7 +68,8 @@ def test_grad_leaves_grad_alone_and_names_unused_inputs():
     x, z = leaf(2.0), leaf(5.0)
     y = x * x
     (g,) = fg.autograd.grad(y, x, retain_graph=True)
-    assert g.item() == 4.0 and x.grad is None
+    assert g.item() == 4.0
+    assert x.grad is None
     with pytest.raises(RuntimeError, match="input 1 was not used"):
         fg.autograd.grad(y, (x, z), retain_graph=True)
     assert fg.autograd.grad(y, (x, z), allow_unused=True, retain_graph=True)[1] is None
@@ -80,13 +81,15 @@ def test_grad_with_respect_to_an_inner_node():
     h = x * x
     y = h * h
     gh, gx = fg.autograd.grad(y, (h, x))
-    assert gh.item() == 8.0 and gx.item() == 32.0
+    assert gh.item() == 8.0
+    assert gx.item() == 32.0
 
 
 def test_inputs_limits_what_backward_fills():
     x, w = leaf(2.0), leaf(3.0)
     (x * w).backward(inputs=[w])
-    assert x.grad is None and w.grad.item() == 2.0
+    assert x.grad is None
+    assert w.grad.item() == 2.0
 
 
 def test_higher_orders():
@@ -108,7 +111,9 @@ def test_broadcast_gradients_are_summed():
     b = leaf([1.0, 2.0, 3.0])
     s = leaf(2.0)
     ((x + b) * s).sum().backward()
-    assert x.grad.shape == (2, 1) and b.grad.shape == (3,) and s.grad.shape == ()
+    assert x.grad.shape == (2, 1)
+    assert b.grad.shape == (3,)
+    assert s.grad.shape == ()
     np.testing.assert_array_equal(x.grad.numpy(), [[6.0], [6.0]])
     np.testing.assert_array_equal(b.grad.numpy(), [4.0] * 3)
 
@@ -125,7 +130,8 @@ def test_no_grad_and_enable_grad_nest():
     def f():
         return x * 2
 
-    assert not f().requires_grad and (x * 2).requires_grad
+    assert not f().requires_grad
+    assert (x * 2).requires_grad
     with pytest.raises(KeyError), fg.no_grad():
         raise KeyError
     assert fg.is_grad_enabled()
@@ -151,7 +157,8 @@ def test_hooks_see_and_replace_gradients():
     h.register_hook(lambda g: g * 10.0)
     x.register_hook(lambda g: g + 1.0)
     (h * h).backward(retain_graph=True)
-    assert seen == [12.0] and x.grad.item() == 361.0
+    assert seen == [12.0]
+    assert x.grad.item() == 361.0
     handle.remove()
     (h * h).backward()
     assert len(seen) == 1
@@ -168,7 +175,8 @@ def test_an_exception_in_a_hook_leaves_the_tape_usable():
     y = h * 3.0
     with pytest.raises(KeyError):
         y.backward(retain_graph=True)
-    assert x.grad is None and fg.is_grad_enabled()
+    assert x.grad is None
+    assert fg.is_grad_enabled()
     handle.remove()
     y.backward()
     assert x.grad.item() == 12.0
@@ -184,7 +192,8 @@ def test_backward_inside_a_hook():
 
     h.register_hook(hook)
     h.backward()
-    assert x.grad.item() == 4.0 and z.grad.item() == 6.0
+    assert x.grad.item() == 4.0
+    assert z.grad.item() == 6.0
 
 
 def test_a_run_inside_a_run_over_the_same_graph_is_refused():
@@ -300,7 +309,9 @@ def context_holding_its_output():
 
 
 @pytest.mark.parametrize(
-    "make", [hook_on_itself, attribute_holding_itself, leaf_hook_on_itself, context_holding_its_output], ids=lambda f: f.__name__
+    "make",
+    [hook_on_itself, attribute_holding_itself, leaf_hook_on_itself, context_holding_its_output],
+    ids=lambda f: f.__name__,
 )
 def test_cycles_are_collected(make):
     t = make()
@@ -353,7 +364,8 @@ def test_custom_function_to_second_order():
     x, y = leaf(2.0), leaf(3.0)
     z = Multiply.apply(x, Multiply.apply(x, y))
     gx, gy = fg.autograd.grad(z, (x, y), create_graph=True)
-    assert gx.item() == 12.0 and gy.item() == 4.0
+    assert gx.item() == 12.0
+    assert gy.item() == 4.0
     (gxx,) = fg.autograd.grad(gx, x)
     assert gxx.item() == 6.0
     assert z.grad_fn.name() == "MultiplyBackward"
@@ -452,4 +464,4 @@ def test_threads_with_graphs_of_their_own():
         t.start()
     for t in threads:
         t.join()
-    assert results == {k: 1.0 for k in range(4)}
+    assert results == dict.fromkeys(range(4), 1.0)

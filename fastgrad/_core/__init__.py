@@ -2,7 +2,7 @@
 
 import importlib as _importlib
 
-from . import memory, tensor, inplace, table, shape, backward, modes  # noqa: F401
+from . import table
 
 # The families of the table: each registers its records and user functions as it is imported.
 FAMILIES = (
@@ -24,15 +24,15 @@ for _name in FAMILIES:
     _importlib.import_module(f"{__name__}.{_name}")
 table.check_table()
 
-from ._errors import DTypeError, MissingState, ShapeError  # noqa: E402, F401
-from .backward import RemovableHandle, backward, grad  # noqa: E402, F401
-from .convert import set_printer  # noqa: E402, F401
-from .copying import Parameter  # noqa: E402, F401
-from .create import contiguous_format, device, preserve_format, strided  # noqa: E402, F401
-from .function import Function  # noqa: E402, F401
-from .memory import DType as dtype  # noqa: E402, F401
-from .memory import DTYPES, Size, empty_cache, memory_stats, reset_peak_memory_stats  # noqa: E402, F401
-from .modes import (  # noqa: E402, F401
+from ._errors import DTypeError, MissingState, ShapeError  # noqa: E402
+from .backward import RemovableHandle, backward, grad  # noqa: E402
+from .convert import set_printer  # noqa: E402
+from .copying import Parameter  # noqa: E402
+from .create import contiguous_format, device, preserve_format, strided  # noqa: E402
+from .function import Function  # noqa: E402
+from .memory import DTYPES, Size, empty_cache, memory_stats, reset_peak_memory_stats  # noqa: E402
+from .memory import DType as dtype  # noqa: E402
+from .modes import (  # noqa: E402
     enable_grad,
     inference_mode,
     is_grad_enabled,
@@ -40,8 +40,8 @@ from .modes import (  # noqa: E402, F401
     no_grad,
     set_grad_enabled,
 )
-from .multi import clear_grads, clip_grads_, grad_norm, multi_step, scale_grads_  # noqa: E402, F401
-from .random import (  # noqa: E402, F401
+from .multi import clear_grads, clip_grads_, grad_norm, multi_step, scale_grads_  # noqa: E402
+from .random import (  # noqa: E402
     Generator,
     default_generator,
     get_rng_state,
@@ -51,7 +51,7 @@ from .random import (  # noqa: E402, F401
     set_rng_state,
 )
 from .table import functions  # noqa: E402
-from .tensor import Tensor, get_default_dtype, set_default_dtype  # noqa: E402, F401
+from .tensor import Tensor, get_default_dtype, set_default_dtype  # noqa: E402
 
 globals().update(DTYPES)
 globals().update(functions)

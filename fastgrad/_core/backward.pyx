@@ -5,7 +5,7 @@ the same pass tells which nodes lead to a wanted input. Rules are functions of T
 the run itself is recorded, and that is all there is to higher orders.
 """
 
-from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
@@ -85,10 +85,10 @@ cdef int sort(order_t* o, list roots, uint32_t run) except -1:
                 # enter n
                 if n.run != 0 and n.run != run and nactive > 1 and is_active(n.run):
                     raise RuntimeError("backward: this graph is being differentiated by another run that has not ended (another "
-                                       "thread, or a backward call inside a hook or a custom function); give each run its own graph")
+                                       "thread, or a backward call inside a hook or a custom function); give each its own graph")
                 if n.state & N_FREED:
-                    raise RuntimeError(f"{n.op.name}: trying to backward through the graph a second time, but its saved values were "
-                                       f"freed by the first; pass retain_graph=True to the first call")
+                    raise RuntimeError(f"{n.op.name}: trying to backward through the graph a second time, but its saved values "
+                                       f"were freed by the first; pass retain_graph=True to the first call")
                 n.run = run
                 n.state &= ~N_NEEDED
                 if depth == room:
@@ -180,7 +180,8 @@ cdef Tensor fitted(Tensor g, Layout lay, int dtype):
                 raise ShapeError(f"a gradient of shape {tuple(shape_of(g.layout))} does not fit a value of shape "
                                  f"{tuple(shape_of(lay))}")
         if lead < 0:
-            raise ShapeError(f"a gradient of shape {tuple(shape_of(g.layout))} does not fit a value of shape {tuple(shape_of(lay))}")
+            raise ShapeError(f"a gradient of shape {tuple(shape_of(g.layout))} does not fit a value of shape "
+                             f"{tuple(shape_of(lay))}")
         px = <PyObject*>g
         g = <Tensor>apply(SUM, &px, 1, a)
     if g.dtype != dtype:
@@ -529,7 +530,8 @@ cdef Tensor first_gradient(Tensor y, object g, str who):
     if type(g) is not Tensor:
         raise TypeError(f"{who}: the gradient must be a Tensor, got {type(g).__name__}")
     if not same_shape((<Tensor>g).layout, y.layout):
-        raise ShapeError(f"{who}: the gradient has shape {tuple(g.shape)}, the output {tuple(shape_of(y.layout))}; they must be equal")
+        raise ShapeError(f"{who}: the gradient has shape {tuple(g.shape)}, the output {tuple(shape_of(y.layout))}; "
+                         f"they must be equal")
     settle(<Tensor>g)
     return <Tensor>g
 
@@ -546,8 +548,8 @@ cdef Tensor filled_one(Tensor y):
 cdef int check_output(Tensor y, str who) except -1:
     settle(y)
     if not y.flags & REQUIRES_GRAD:
-        raise RuntimeError(f"{who}: element 0 of tensors does not require grad and does not have a grad_fn: nothing it was computed "
-                           f"from requires grad, or that part ran under no_grad() or after detach()")
+        raise RuntimeError(f"{who}: element 0 of tensors does not require grad and does not have a grad_fn: nothing it was "
+                           f"computed from requires grad, or that part ran under no_grad() or after detach()")
     return 0
 
 
@@ -681,7 +683,8 @@ def _set_grad(Tensor self, value):
         self.retained = value
 
 
-install("grad", property(_get_grad, _set_grad, None, "The gradient accumulated by `backward`, a Tensor of this shape; None before."))
+install("grad", property(_get_grad, _set_grad, None,
+                         "The gradient accumulated by `backward`, a Tensor of this shape; None before."))
 
 
 def retain_grad(Tensor self not None):

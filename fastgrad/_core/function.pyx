@@ -37,7 +37,8 @@ class Context:
         """Keeps tensors (or None) for backward, which reads them as ``ctx.saved_tensors``."""
         for t in tensors:
             if t is not None and type(t) is not Tensor:
-                raise TypeError(f"save_for_backward can only save Tensors, got {type(t).__name__}; set other values as attributes")
+                raise TypeError(f"save_for_backward can only save Tensors, got {type(t).__name__}; set other values as "
+                                f"attributes")
         self._saved = tuple([None if t is None else (t, (<Tensor>t).storage.version) for t in tensors])
 
     @property
@@ -45,9 +46,9 @@ class Context:
         """What was saved. Raises RuntimeError where one was modified in place since."""
         for entry in self._saved:
             if entry is not None and (<Tensor>entry[0]).storage.version != entry[1]:
-                raise RuntimeError(f"{self._function.__name__}: a saved tensor of shape {tuple(entry[0].shape)} was modified by an "
-                                   f"in-place operation (it is at version {(<Tensor>entry[0]).storage.version}; expected version "
-                                   f"{entry[1]} instead)")
+                raise RuntimeError(f"{self._function.__name__}: a saved tensor of shape {tuple(entry[0].shape)} was modified by "
+                                   f"an in-place operation (it is at version {(<Tensor>entry[0]).storage.version}; expected "
+                                   f"version {entry[1]} instead)")
         return tuple([None if entry is None else entry[0] for entry in self._saved])
 
     def mark_non_differentiable(self, *tensors):
@@ -79,8 +80,8 @@ class Context:
             if g is None or shape is None:
                 continue
             if type(g) is not Tensor:
-                raise TypeError(f"{self._function.__name__}.backward returned {type(g).__name__} for input {k}; expected a Tensor "
-                                f"or None")
+                raise TypeError(f"{self._function.__name__}.backward returned {type(g).__name__} for input {k}; expected a "
+                                f"Tensor or None")
             if tuple(g.shape) != tuple(shape):
                 raise ShapeError(f"{self._function.__name__}.backward returned an invalid gradient for input {k}: got shape "
                                  f"{tuple(g.shape)} but expected shape {tuple(shape)}")

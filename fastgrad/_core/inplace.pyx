@@ -80,8 +80,6 @@ cdef int take_history(Op op, Tensor t, Tensor root, Tensor y, PyObject** xs, int
     cdef PyObject* py = <PyObject*>y
     cdef PyObject* written[2]
     cdef Tensor before
-    cdef int64_t extent = 1
-    cdef int k
     record(op, xs, n, a, &py, 1)
     if t.view is None:
         return set_history(t, y.node, 0)
@@ -96,7 +94,7 @@ cdef int take_history(Op op, Tensor t, Tensor root, Tensor y, PyObject** xs, int
 
 cdef int check_target(Op op, Tensor t, Tensor root, list operands, bint taped) except -1:
     """All that can be wrong is found here, before anything is written."""
-    cdef int i, k, j, want
+    cdef int i, k, j
     cdef int64_t d
     cdef Tensor o
     name = op.name + "_"
@@ -114,7 +112,6 @@ cdef int check_target(Op op, Tensor t, Tensor root, list operands, bint taped) e
         if operands[i] is None:
             continue
         o = <Tensor>operands[i]
-        want = wanted_dtype(op, i, t.dtype)
         if op.in_kind[i if i < MAX_X else MAX_X - 1] <= D_REAL and op is not COPY and fg_category[o.dtype] > fg_category[t.dtype]:
             raise DTypeError(f"{name}: a result of type {dtype_of(o.dtype).name} can't be cast to the target's type "
                              f"{dtype_of(t.dtype).name}; use the out-of-place form or convert the operand")

@@ -7,8 +7,6 @@ Rejected: malloc alone (10x slower above 64 KB, where every step faults its page
 """
 
 cimport cython
-from libc.stdlib cimport free
-from libc.string cimport memset
 
 import numpy as np
 
@@ -200,7 +198,7 @@ cdef extern from "Python.h":
 
 cdef Layout strided_layout(int ndim, const int64_t* shape, const int64_t* stride):
     """A layout with any strides; the interned dense one where the strides are row-major."""
-    cdef int k, j
+    cdef int k
     cdef int64_t size = 1, want = 1
     cdef bint dense = True
     for k in range(ndim):
@@ -225,13 +223,13 @@ cdef Layout strided_layout(int ndim, const int64_t* shape, const int64_t* stride
 cdef bint _overlaps(const fg_layout* l) noexcept:
     # Sorted by stride, every axis must step over all that the finer ones span. Exact for what slicing, permuting and
     # expanding can make; an as_strided pattern that interleaves without meeting is called overlapping, which is safe.
-    cdef int k, j, best, n = 0
+    cdef int k, best, n = 0
     cdef int64_t span = 0, s
     cdef bint used[8]
     for k in range(l.ndim):
         used[k] = l.shape[k] <= 1
         n += not used[k]
-    for j in range(n):
+    for _ in range(n):
         best = -1
         for k in range(l.ndim):
             if not used[k] and (best < 0 or abs64(l.stride[k]) < abs64(l.stride[best])):

@@ -37,6 +37,7 @@ cdef class _Mode:
                 return function(*args, **kwargs)
         return wrapped
 
+
 class no_grad(_Mode):
     """Operations inside are not recorded; as a context manager or a decorator.
 

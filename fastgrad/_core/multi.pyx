@@ -57,36 +57,87 @@ def multi_step(str name, Tensor hyper not None, list params not None, *states):
     where a parameter with a gradient has None for a state.
     """
     cdef Op step = <Op>steps.get(name)
-    cdef list found = with_gradient(params, name)
-    cdef list written, read, copies
-    cdef Tensor p, g, s
+    cdef int n = len(params), lists = len(states), dtype
+    cdef int count[2]           # parameters to update, of float32 and of float64
+    cdef PyObject** ps
     if step is None:
         raise ValueError(f"multi_step: unknown step {name!r}; there are {', '.join(steps)}")
-    for dtype in (FG_F32, FG_F64):
-        here = [k for k in found if (<Tensor>params[k]).dtype == dtype]
-        if not here:
+    for values in states:
+        if type(values) is not list or len(<list>values) != n:
+            raise ValueError(f"{name}: each state must be a list of {n} entries, one for each parameter")
+    check_step(step, params, states, count)
+    ps = <PyObject**>PyMem_Malloc(((lists + 2) * n + 1) * sizeof(PyObject*))
+    if ps == NULL:
+        raise MemoryError()
+    try:
+        for dtype in range(2):
+            if count[dtype]:
+                step_of_dtype(step, dtype, count[dtype], hyper, params, states, ps)
+    finally:
+        PyMem_Free(ps)
+    return count[0] + count[1]
+
+
+cdef int check_step(Op step, list params, tuple states, int* count) except -1:
+    """All that can be wrong is found here, before anything is written."""
+    cdef int k, i
+    cdef Tensor p, g
+    count[0] = count[1] = 0
+    for k in range(len(params)):
+        if type(params[k]) is not Tensor:
+            raise TypeError(f"{step.name}: expected Tensors, got {type(params[k]).__name__}")
+        p = <Tensor>params[k]
+        g = gradient_of(p)
+        if g is None:
             continue
-        written, read, copies = [], [], []
-        for k in here:
-            p = params[k]
-            g = gradient_of(p)
-            if not same_shape(p.layout, g.layout):
-                raise ShapeError(f"{name}: parameter {k} has shape {tuple(p.shape)}, its gradient {tuple(g.shape)}")
-            if g.dtype != dtype:
-                raise DTypeError(f"{name}: parameter {k} is {dtype_of(dtype).name}, its gradient {dtype_of(g.dtype).name}")
-            written.append(target(p, copies))
-            read.append(compact(g))
-        for values in states:
-            for k in here:
-                if values[k] is None:
-                    raise MissingState(f"{name}: parameter {k} has a gradient but no state yet")
-                s = values[k]
-                written.append(target(s, copies))
-        read.append(hyper)
-        mutate(step, written, read, len(here), 0.0)
-        for original, copy in copies:
-            write_back(<Tensor>original, <Tensor>copy)
-    return len(found)
+        if g.layout is not p.layout and not same_shape(p.layout, g.layout):
+            raise ShapeError(f"{step.name}: parameter {k} has shape {tuple(p.shape)}, its gradient {tuple(g.shape)}")
+        if g.dtype != p.dtype or not fg_is_real(p.dtype):
+            raise DTypeError(f"{step.name}: parameter {k} is {dtype_of(p.dtype).name}, its gradient {dtype_of(g.dtype).name}")
+        for i in range(len(states)):
+            if (<list>states[i])[k] is None:
+                raise MissingState(f"{step.name}: parameter {k} has a gradient but no state yet")
+            if type((<list>states[i])[k]) is not Tensor:
+                raise TypeError(f"{step.name}: a state of parameter {k} is no Tensor but {type(states[i][k]).__name__}")
+        count[p.dtype] += 1
+    return 0
+
+
+cdef int step_of_dtype(Op step, int dtype, int n, Tensor hyper, list params, tuple states, PyObject** ps) except -1:
+    """The n parameters of one dtype: `ps` is filled list after list, then the gradients, then hyper."""
+    cdef int k, i = 0, j, lists = len(states)
+    cdef Tensor p, g
+    cdef list kept = [], copies = []
+    cdef Attrs a
+    for k in range(len(params)):
+        p = <Tensor>params[k]
+        g = gradient_of(p)
+        if g is None or p.dtype != dtype:
+            continue
+        ps[i] = written_at(p, kept, copies)
+        for j in range(lists):
+            ps[(j + 1) * n + i] = written_at(<Tensor>(<list>states[j])[k], kept, copies)
+        if not g.layout.c.flags & FG_DENSE:
+            g = compact(g)
+            kept.append(g)
+        ps[(lists + 1) * n + i] = <PyObject*>g      # borrowed: the leaf, or `kept`, owns it
+        i += 1
+    ps[(lists + 2) * n] = <PyObject*>hyper
+    a = new_attrs()
+    a.c.i[0] = n
+    apply_mutating(step, dtype, ps, (lists + 1) * n, ps + (lists + 1) * n, n + 1, a)
+    for original, copy in copies:
+        write_back(<Tensor>original, <Tensor>copy)
+    return 0
+
+
+cdef inline PyObject* written_at(Tensor t, list kept, list copies) except NULL:
+    """t as a kernel can write it, borrowed."""
+    if t.layout.c.flags & FG_DENSE and not t.storage.readonly:
+        return <PyObject*>t
+    c = target(t, copies)
+    kept.append(c)
+    return <PyObject*>c
 
 
 cdef Tensor target(Tensor t, list copies):

@@ -6,7 +6,7 @@ the row-major order of the parent, whatever the parent's own strides. So one rul
 
 from cpython.long cimport PyLong_CheckExact
 from cpython.object cimport PyObject
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from .inplace cimport inplace
@@ -14,7 +14,7 @@ from .memory cimport Attrs, Layout
 from .tensor cimport *
 
 from ._errors import ShapeError
-from .table import LINEAR, MULTILINEAR, NONE, functions, joint, op, publish
+from .table import LINEAR, functions, joint, op, publish
 from .tensor import install
 
 cdef extern from "Python.h":
@@ -81,9 +81,11 @@ op("copy", shape="SAME", dtype="TT->T", kernel="copy", vjp=(lambda g: None, lamb
 op("cast", shape="SAME", dtype=".->a", vjp=(lambda g: g,), jvp=LINEAR, family="shape",
    doc="The same values in another dtype; the tape casts the gradient back.")
 cdef Op RESHAPE = op("reshape", shape="VIEW", dtype=".->a", kernel=False, vjp=(lambda g, s0: reshaped_like(g, s0),), jvp=LINEAR,
-                     family="shape", sample=lambda r: [((r.normal(size=(2, 6)), (3, -1)), {}), ((r.normal(size=()), (1, 1)), {})], doc="The same elements in row-major order, in another shape.")
+                     family="shape", sample=lambda r: [((r.normal(size=(2, 6)), (3, -1)), {}), ((r.normal(size=()), (1, 1)), {})],
+                     doc="The same elements in row-major order, in another shape.")
 cdef Op PERMUTE = op("permute", shape="VIEW", dtype=".->a", kernel=False, vjp=(lambda g, a: unpermuted(g, a),), jvp=LINEAR,
-                     family="shape", sample=lambda r: [((r.normal(size=(2, 3, 4)), (2, 0, 1)), {})], doc="The dimensions in another order.")
+                     family="shape", sample=lambda r: [((r.normal(size=(2, 3, 4)), (2, 0, 1)), {})],
+                     doc="The dimensions in another order.")
 cdef Op EXPAND = op("expand", shape="VIEW", dtype=".->a", kernel=False, vjp=(lambda g: g,), jvp=LINEAR, family="shape",
                     sample=lambda r: [((r.normal(size=(2, 1)), (3, 2, 4)), {})],
                     doc="Dimensions of size 1 repeated without a copy; the tape sums the gradient back.")
@@ -91,10 +93,13 @@ cdef Op SLICE = op("slice", shape="VIEW", dtype=".->a", kernel=False, vjp=(lambd
                    family="shape", doc="A strided pattern over the row-major order of the input: what a basic index gives.")
 cdef Op UNSLICE = op("unslice", shape="GIVEN", dtype="T->T", vjp=(lambda g, s0, a: sliced(g, s0, a),), jvp=LINEAR,
                      family="shape", doc="The adjoint of slice: zeros with the input added at the pattern.")
-cdef Op WRITE = op("write", shape="SAME", dtype="TT->T", dense=True, vjp=joint(lambda g, s0, s1, a, needs: unwrite(g, s0, s1, a, needs)),
+cdef Op WRITE = op("write", shape="SAME", dtype="TT->T", dense=True,
+                   vjp=joint(lambda g, s0, s1, a, needs: unwrite(g, s0, s1, a, needs)),
                    jvp=LINEAR, family="shape", doc="The first operand with a strided pattern replaced by the second.")
 cdef Op SPLIT = op("split", shape="VIEW", dtype=".->a", kernel=False, vjp=(lambda gs, s0, a: unsplit(gs, s0, a),), jvp=LINEAR,
-                   family="shape", sample=lambda r: [((r.normal(size=(5, 2)), 2), {}), ((r.normal(size=(2, 4)), [1, 3]), {"dim": 1})], doc="Consecutive parts along one dimension, as one node with several outputs.")
+                   family="shape", sample=lambda r: [((r.normal(size=(5, 2)), 2), {}),
+                                                     ((r.normal(size=(2, 4)), [1, 3]), {"dim": 1})],
+                   doc="Consecutive parts along one dimension, as one node with several outputs.")
 
 
 cdef Tensor reshaped_like(Tensor g, Layout s):
@@ -267,7 +272,7 @@ cdef Tensor expand_to(Tensor x, int ndim, const int64_t* shape):
     cdef int k, j
     cdef fg_layout* l = &x.layout.c
     if ndim < l.ndim:
-        raise RuntimeError(f"expand: the number of sizes ({ndim}) must be at least the number of dimensions of the tensor ({l.ndim})")
+        raise RuntimeError(f"expand: the number of sizes ({ndim}) must be at least the number of dimensions ({l.ndim})")
     for k in range(ndim):
         j = k - (ndim - l.ndim)
         full[k] = shape[k]
@@ -411,7 +416,7 @@ cdef Tensor basic(Tensor x, object key):
     cdef cut_t c
     cdef int64_t dense[8]
     cdef fg_layout* l = &x.layout.c
-    cdef int used = 0, fresh = 0, k
+    cdef int used = 0, fresh = 0
     cdef bint dots = False
     c.ndim = c.axis = 0
     c.offset = c.logical_offset = 0
@@ -439,7 +444,7 @@ cdef Tensor basic(Tensor x, object key):
             c.logical[c.ndim] = 1
             c.ndim += 1
         elif i is Ellipsis:
-            for k in range(l.ndim - used):
+            for _ in range(l.ndim - used):
                 keep_axis(&c, l, dense)
         elif type(i) is slice:
             cut_slice(&c, l, dense, i)
@@ -485,8 +490,8 @@ cdef int setitem(Tensor x, object key, object value) except -1:
         lead = target.ndim - part.layout.c.ndim
         for k in range(lead):
             if target.shape[k] != 1:
-                raise ShapeError(f"item assignment: shape mismatch: a value of shape {tuple(target.shape)} cannot be broadcast to "
-                                 f"the indexed part of shape {tuple(part.shape)}")
+                raise ShapeError(f"item assignment: shape mismatch: a value of shape {tuple(target.shape)} cannot be broadcast "
+                                 f"to the indexed part of shape {tuple(part.shape)}")
         target = target.reshape(target.shape[lead:])
     inplace(COPY, part, [target], None)
     return 0
@@ -913,7 +918,7 @@ def _set_data(Tensor self, Tensor value not None):
     if self.node is not None:
         # The shape and dtype of a leaf are those of its gradient.
         if not fg_is_real(value.dtype):
-            raise RuntimeError(f"data: a tensor that requires grad must be of a floating-point dtype, got {dtype_of(value.dtype)}")
+            raise RuntimeError(f"data: a tensor that requires grad must be float32 or float64, got {dtype_of(value.dtype)}")
         self.node.lay = value.layout
         self.node.dtype = value.dtype
     self.storage, self.data, self.layout, self.dtype = value.storage, value.data, value.layout, value.dtype
@@ -956,5 +961,6 @@ def _caster(name, code):
     install(name, f)
 
 
-for _name, _code in (("float", FG_F32), ("double", FG_F64), ("long", FG_I64), ("int", FG_I32), ("byte", FG_U8), ("bool", FG_BOOL)):
+for _name, _code in (("float", FG_F32), ("double", FG_F64), ("long", FG_I64), ("int", FG_I32), ("byte", FG_U8),
+                     ("bool", FG_BOOL)):
     _caster(_name, _code)

@@ -11,7 +11,7 @@ from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 
-from .inplace cimport inplace
+from .inplace cimport inplace as run_inplace
 from .tensor cimport *
 from ._errors import ShapeError
 from .tensor import declared, install, kernel_names, records
@@ -463,19 +463,19 @@ def ternary(Op o):
 
 def unary_(Op o):
     def f(Tensor self, /):
-        return inplace(o, self, [], None)
+        return run_inplace(o, self, [], None)
     return f
 
 
 def binary_(Op o):
     def f(Tensor self, other, /):
-        return inplace(o, self, [other], None)
+        return run_inplace(o, self, [other], None)
     return f
 
 
 def ternary_(Op o):
     def f(Tensor self, other, third, /):
-        return inplace(o, self, [other, third], None)
+        return run_inplace(o, self, [other, third], None)
     return f
 
 

@@ -11,14 +11,14 @@ cimport cython
 from cpython.bool cimport PyBool_Check
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_CheckExact
-from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyObject_Free, PyObject_Malloc
-from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.ref cimport Py_INCREF
 from libc.string cimport memcpy
 
 import os
 import weakref
 
-from ._errors import DTypeError, ShapeError
+from ._errors import DTypeError
 
 cdef extern from "Python.h":
     void PyObject_GC_UnTrack(void*)
@@ -1126,7 +1126,7 @@ cdef object apply_plain(Op op, PyObject** xs, int n, Attrs a):
     cdef list kept = None               # owns what was made here
     cdef Tensor t, out
     cdef int i, common, k, nys = op.outputs
-    cdef bint grad = False, casts = False
+    cdef bint grad = False
     if op.shape is None:
         raise NotImplementedError(f"op {op.name} has no record")
     if op.nin >= 0 and n != op.nin:
