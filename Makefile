@@ -11,7 +11,7 @@ build: ; python3 -m venv .venv && .venv/bin/pip install ".[test]"
 dev: ; .venv/bin/pip install --quiet "pip>=25.1" && .venv/bin/pip install --quiet --group dev
 test: ; .venv/bin/pytest
 lint: ; ruff check . && ruff format --check . && cython-lint fastgrad && clang-format --dry-run -Werror $(C_FILES) && codespell
-stubs: ; mkdir -p build/stubs && cd build/stubs && ../../$(PY) -m mypy.stubtest fastgrad --ignore-disjoint-bases --ignore-unused-allowlist --mypy-config-file ../../pyproject.toml --allowlist ../../tests/stubtest-allow.txt
+stubs: ; mkdir -p build/stubs && cd build/stubs && ../../$(PY) -m mypy.stubtest fastgrad --mypy-config-file ../../pyproject.toml --ignore-disjoint-bases --ignore-unused-allowlist --mypy-config-file ../../pyproject.toml --allowlist ../../tests/stubtest-allow.txt
 bench: ; .venv/bin/pip install --quiet ".[bench]" && $(PY) benchmarks/overhead.py && $(PY) benchmarks/steps.py
 bench-check: ; $(PY) benchmarks/bench_check.py
 docs: ; .venv/bin/pip install --quiet ".[docs]" && cd build && ../.venv/bin/pdoc --output-directory docs fastgrad
