@@ -69,7 +69,7 @@ class Sequential(_Numbered):
     Example:
         >>> net = fastgrad.nn.Sequential(fastgrad.nn.Linear(4, 8), fastgrad.nn.ReLU(), fastgrad.nn.Linear(8, 2))
         >>> net(fastgrad.zeros(3, 4)).shape
-        Size([3, 2])
+        fastgrad.Size([3, 2])
     """
 
     def __init__(self, *args):

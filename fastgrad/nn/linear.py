@@ -32,7 +32,7 @@ class Linear(Module):
 
     Example:
         >>> fastgrad.nn.Linear(20, 30)(fastgrad.zeros(128, 20)).shape
-        Size([128, 30])
+        fastgrad.Size([128, 30])
     """
 
     def __init__(self, in_features, out_features, bias=True, device=None, dtype=None):

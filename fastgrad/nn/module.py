@@ -43,7 +43,7 @@ class Module(Callable):
         ...     def forward(self, x):
         ...         return self.out(self.hidden(x).tanh())
         >>> Net()(fastgrad.zeros(5, 2)).shape
-        Size([5, 1])
+        fastgrad.Size([5, 1])
     """
 
     training: bool

@@ -28,8 +28,8 @@ class DataLoader:
         >>> data = fastgrad.utils.data.TensorDataset(fastgrad.zeros(100, 4), fastgrad.zeros(100))
         >>> for x, y in fastgrad.utils.data.DataLoader(data, batch_size=64, shuffle=True):
         ...     print(x.shape, y.shape)
-        Size([64, 4]) Size([64])
-        Size([36, 4]) Size([36])
+        fastgrad.Size([64, 4]) fastgrad.Size([64])
+        fastgrad.Size([36, 4]) fastgrad.Size([36])
     """
 
     def __init__(
