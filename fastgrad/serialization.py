@@ -165,7 +165,7 @@ def _package():
         raise ImportError(
             "files ending in .safetensors need the package safetensors: pip install safetensors"
         ) from error
-    return safetensors.numpy
+    return safetensors
 
 
 def _safetensors_writer(obj):
@@ -174,14 +174,16 @@ def _safetensors_writer(obj):
             "save: a .safetensors file holds one dictionary of Tensors by name; "
             "save anything else under another ending, such as .npz"
         )
-    content = _package().save({name: np.ascontiguousarray(tensor.detach().numpy()) for name, tensor in obj.items()})
+    content = _package().numpy.save(
+        {name: np.ascontiguousarray(tensor.detach().numpy()) for name, tensor in obj.items()}
+    )
     return lambda file: file.write(content)
 
 
 def _read_safetensors(f):
     package = _package()
     try:
-        return {name: _core.from_numpy(array) for name, array in package.load_file(f).items()}
+        return {name: _core.from_numpy(array) for name, array in package.numpy.load_file(f).items()}
     except package.SafetensorError as error:
         raise RuntimeError(f"load: {f!r} is not a .safetensors file, or is damaged ({error})") from error
 
