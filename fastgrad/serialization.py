@@ -175,7 +175,7 @@ def _safetensors_writer(obj):
             "save anything else under another ending, such as .npz"
         )
     content = _package().numpy.save(
-        {name: np.ascontiguousarray(tensor.detach().numpy()) for name, tensor in obj.items()}
+        {name: np.asarray(tensor.detach().numpy(), order="C") for name, tensor in obj.items()}
     )
     return lambda file: file.write(content)
 
@@ -195,14 +195,14 @@ def _read_safetensors(f):
 def _replacing(path):
     """A new file that takes the place of `path` when the block ends without an error."""
     path = os.path.realpath(path)  # a link stays a link
-    temporary = f"{path}.{os.getpid()}.tmp"
-    try:
-        with open(temporary, "xb") as file:
+    temporary = f"{path}.{os.urandom(4).hex()}.tmp"
+    with open(temporary, "xb") as file:
+        try:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        if os.path.exists(temporary):
+        except BaseException:
+            file.close()  # some systems do not remove an open file
             os.unlink(temporary)
-        raise
+            raise
+    os.replace(temporary, path)

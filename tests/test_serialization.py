@@ -217,6 +217,8 @@ def test_safetensors(tmp_path):
     assert set(back) == {"weight", "bias"}
     nn.Linear(3, 2).load_state_dict(back)
     assert back["weight"].tolist() == net.weight.tolist()
+    norm = nn.BatchNorm1d(2)
+    norm.load_state_dict(round_trip(norm.state_dict(), path))
     assert round_trip({"t": net.weight.T}, str(path))["t"].tolist() == net.weight.T.tolist()
     with pytest.raises(TypeError, match="one dictionary of Tensors by name"):
         fastgrad.save({"epoch": 3}, path)
