@@ -160,7 +160,7 @@ def test_collate_types():
     assert default_collate(["a", "b"]) == ["a", "b"]
     pair = default_collate([Pair(1, "x"), Pair(2, "y")])
     assert type(pair) is Pair
-    assert (pair.a.tolist(), pair.b) == ([1, 2], ["x", "y"])
+    assert (pair.a.tolist(), pair.b) == ([1, 2], ("x", "y"))
     ordered = default_collate([OrderedDict(a=1), OrderedDict(a=2)])
     assert type(ordered) is OrderedDict
     assert ordered["a"].tolist() == [1, 2]

@@ -288,6 +288,13 @@ def test_a_step_is_not_recorded():
     assert not optimizer.state[parameter]["exp_avg"].requires_grad
 
 
+@pytest.mark.parametrize("make", [optim.SGD, optim.Adam, optim.AdamW])
+def test_arguments_that_choose_an_implementation_are_accepted(make):
+    parameter, optimizer = one(make, foreach=True, fused=False)
+    optimizer.step()
+    assert parameter.item() < 1
+
+
 def test_constructor_errors():
     parameter = nn.Parameter(fastgrad.ones(1))
     with pytest.raises(TypeError, match="iterable of Tensors or dicts"):

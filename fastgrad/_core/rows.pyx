@@ -355,7 +355,7 @@ def l1_loss(Tensor input not None, Tensor target not None, *, reduction="mean"):
 def huber_loss(Tensor input not None, Tensor target not None, *, reduction="mean", double delta=1.0):
     """d^2 / 2 where d = |x - t| <= delta, else delta * (d - delta / 2) (Huber 1964)."""
     if not delta > 0:
-        raise ValueError(f"huber_loss: delta must be greater than 0, but got {delta}")
+        raise RuntimeError(f"huber_loss: delta must be greater than 0, but got {delta}")
     return elementwise_loss(HUBER, input, target, reduction, delta)
 
 
@@ -363,7 +363,7 @@ def huber_loss(Tensor input not None, Tensor target not None, *, reduction="mean
 def smooth_l1_loss(Tensor input not None, Tensor target not None, *, reduction="mean", double beta=1.0):
     """d^2 / (2 beta) where d = |x - t| < beta, else d - beta / 2 (Girshick 2015)."""
     if not beta >= 0:
-        raise ValueError(f"smooth_l1_loss: beta must not be negative, but got {beta}")
+        raise RuntimeError(f"smooth_l1_loss: beta must not be negative, but got {beta}")
     return elementwise_loss(SMOOTH_L1, input, target, reduction, beta)
 
 

@@ -182,9 +182,9 @@ class Module(Callable):
                 if kind == "module" and entries[name] is not None
             ]
 
-    def modules(self):
+    def modules(self, remove_duplicate=True):
         """This module and all below it, parents first."""
-        for _, module in self.named_modules():
+        for _, module in self.named_modules(remove_duplicate=remove_duplicate):
             yield module
 
     def named_children(self):

@@ -20,6 +20,7 @@ class BatchNorm1d(Module):
         eps: added to the variance.
         momentum: weight of the new batch in the running statistics; None for the plain average over all batches.
         affine: whether to have `weight` and `bias` (C).
+        bias: whether to have `bias`.
         track_running_stats: whether to have running statistics; without them, batch statistics are always used.
 
     Buffers: `running_mean` (C), `running_var` (C, of the unbiased variance), `num_batches_tracked`.
@@ -34,6 +35,8 @@ class BatchNorm1d(Module):
         track_running_stats=True,
         device=None,
         dtype=None,
+        *,
+        bias=True,
     ):
         super().__init__()
         self.num_features = num_features
@@ -41,9 +44,9 @@ class BatchNorm1d(Module):
         self.momentum = momentum
         self.affine = affine
         self.track_running_stats = track_running_stats
-        for name in ("weight", "bias"):
+        for name, wanted in (("weight", affine), ("bias", affine and bias)):
             self.register_parameter(
-                name, Parameter(_core.empty(num_features, device=device, dtype=dtype)) if affine else None
+                name, Parameter(_core.empty(num_features, device=device, dtype=dtype)) if wanted else None
             )
         tracked = track_running_stats
         for name in ("running_mean", "running_var"):
@@ -61,8 +64,9 @@ class BatchNorm1d(Module):
     def reset_parameters(self):
         """Forgets all batches and sets weight to 1, bias to 0."""
         self.reset_running_stats()
-        if self.affine:
+        if self.weight is not None:
             init.ones_(self.weight)
+        if self.bias is not None:
             init.zeros_(self.bias)
 
     def forward(self, input):

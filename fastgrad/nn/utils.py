@@ -6,7 +6,7 @@ from fastgrad import _core
 from fastgrad._core import Tensor
 
 
-def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False):
+def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=False, foreach=None):
     """Scales all gradients by one factor so that their total norm is at most `max_norm`.
 
     Args:
@@ -14,6 +14,7 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
         max_norm: the largest norm allowed.
         norm_type: p of the p-norm, over all gradients as one vector; may be inf.
         error_if_nonfinite: whether a total norm of nan or inf is an error.
+        foreach: accepted; all gradients are scaled in one native call in any case.
 
     Returns: the total norm before scaling, a 0-d Tensor.
 
@@ -35,8 +36,8 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
     return norm
 
 
-def clip_grad_value_(parameters, clip_value):
-    """Clamps every element of every gradient to [-clip_value, clip_value]."""
+def clip_grad_value_(parameters, clip_value, foreach=None):
+    """Clamps every element of every gradient to [-clip_value, clip_value]; `foreach` is accepted."""
     _core.clip_grads_([parameters] if isinstance(parameters, Tensor) else list(parameters), float(clip_value))
 
 

@@ -17,6 +17,7 @@ class Adam(Optimizer):
         lr: the step size.
         betas, eps, weight_decay, amsgrad, maximize: as above.
         decoupled_weight_decay: whether weight decay acts on p, as in AdamW, or on g.
+        foreach, fused: accepted; a step is one native call in any case.
     """
 
     def __init__(
@@ -30,6 +31,8 @@ class Adam(Optimizer):
         *,
         maximize=False,
         decoupled_weight_decay=False,
+        foreach=None,
+        fused=None,
     ):
         defaults = {
             "lr": lr,
@@ -79,6 +82,16 @@ class AdamW(Adam):
     """
 
     def __init__(
-        self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, amsgrad=False, *, maximize=False
+        self,
+        params,
+        lr=1e-3,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        weight_decay=1e-2,
+        amsgrad=False,
+        *,
+        maximize=False,
+        foreach=None,
+        fused=None,
     ):
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True)

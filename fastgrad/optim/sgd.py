@@ -15,9 +15,22 @@ class SGD(Optimizer):
         params: Tensors or groups, see Optimizer.
         lr: the step size.
         momentum, dampening, weight_decay, nesterov, maximize: as above.
+        foreach, fused: accepted; a step is one native call in any case.
     """
 
-    def __init__(self, params, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=False, *, maximize=False):
+    def __init__(
+        self,
+        params,
+        lr=1e-3,
+        momentum=0,
+        dampening=0,
+        weight_decay=0,
+        nesterov=False,
+        *,
+        maximize=False,
+        foreach=None,
+        fused=None,
+    ):
         defaults = {
             "lr": lr,
             "momentum": momentum,

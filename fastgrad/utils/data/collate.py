@@ -12,7 +12,7 @@ def default_collate(batch):
     """Joins a list of samples: Tensors, arrays and numbers along a new first axis, what contains them part by part.
 
     Floats become float64 and integers int64; mappings and named tuples keep their type, other sequences become lists;
-    strings and bytes stay a list.
+    strings and bytes are left as they are.
 
     Raises: TypeError for anything else, RuntimeError where samples have different sizes.
     """
@@ -26,7 +26,7 @@ def default_collate(batch):
     if isinstance(first, int):
         return _core.tensor(batch)
     if isinstance(first, str | bytes):
-        return list(batch)
+        return batch
     if isinstance(first, Mapping):
         return type(first)({key: default_collate([sample[key] for sample in batch]) for key in first})
     if isinstance(first, Sequence):
