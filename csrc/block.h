@@ -12,20 +12,25 @@ static struct {
     int64_t count;
 } fg_blocks[FG_BLOCK_CLASSES]; /* guarded by the GIL */
 
-static inline int fg_block_class(size_t bytes) { return (int)((bytes + FG_BLOCK - 1) / FG_BLOCK); }
+/* 1 to FG_BLOCK_CLASSES - 1 for the sizes that are kept, FG_BLOCK_CLASSES for all that are larger. */
+static inline int fg_block_class(size_t bytes) {
+    size_t class = (bytes + FG_BLOCK - 1) / FG_BLOCK;
+    return class == 0 ? 1 : class < FG_BLOCK_CLASSES ? (int)class : FG_BLOCK_CLASSES;
+}
 
-static inline void *fg_take_block(int class) {
+static inline void *fg_take_block(size_t bytes) {
+    int class = fg_block_class(bytes);
     if (class < FG_BLOCK_CLASSES && fg_blocks[class].first) {
         void *block = fg_blocks[class].first;
         fg_blocks[class].first = *(void **)block;
         fg_blocks[class].count--;
         return block;
     }
-    return PyMem_Malloc((size_t)(class ? class : 1) * FG_BLOCK);
+    return PyMem_Malloc(class < FG_BLOCK_CLASSES ? (size_t)class * FG_BLOCK : bytes);
 }
 
 static inline void fg_give_block(void *block, int class) {
-    if (class < FG_BLOCK_CLASSES && class > 0 && fg_blocks[class].count < FG_BLOCKS_KEPT) {
+    if (class < FG_BLOCK_CLASSES && fg_blocks[class].count < FG_BLOCKS_KEPT) {
         *(void **)block = fg_blocks[class].first;
         fg_blocks[class].first = block;
         fg_blocks[class].count++;

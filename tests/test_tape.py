@@ -465,3 +465,25 @@ def test_threads_with_graphs_of_their_own():
     for t in threads:
         t.join()
     assert results == dict.fromkeys(range(4), 1.0)
+
+
+# ---- many inputs -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [15, 16, 17, 255, 512, 513, 1000, 70_000])
+def test_a_node_with_many_inputs(n):
+    xs = [fg.tensor([float(k % 7)], requires_grad=True) for k in range(n)]
+    y = fg.cat(xs)
+    (y * y).sum().backward()
+    assert [x.grad.item() for x in (xs[0], xs[n // 2], xs[-1])] == [2.0 * (k % 7) for k in (0, n // 2, n - 1)]
+
+
+def test_a_graph_that_fans_out_is_freed():
+    """Many nodes wait to be freed at once: more than fit into the thread's own list."""
+    xs = [fg.tensor([1.0], requires_grad=True) * 2.0 for _ in range(5_000)]
+    refs = [weakref.ref(x) for x in xs]
+    y = fg.cat(xs).sum()
+    del xs
+    del y
+    gc.collect()
+    assert not any(r() is not None for r in refs)

@@ -134,7 +134,7 @@ cdef struct block_t:        # the fields of a Node that its finalizer frees, in 
     edge_t* edges
     save_t* saves
     uint32_t run
-    uint16_t nedges
+    uint32_t nedges
     uint8_t nsaves
     uint8_t block_class
 
@@ -149,7 +149,7 @@ cdef class Node:
     cdef edge_t* edges                  # one block: `nedges` edges, then `nsaves` saves; NULL once freed
     cdef save_t* saves
     cdef uint32_t run                   # id of the backward run that has visited it
-    cdef uint16_t nedges
+    cdef uint32_t nedges
     cdef uint8_t nsaves
     cdef uint8_t block_class            # how large the block is
     cdef uint8_t dtype

@@ -44,7 +44,7 @@ cdef extern from "finalize.h":
 
 cdef extern from "block.h":
     int block_class "fg_block_class"(size_t nbytes) noexcept
-    void* take_block "fg_take_block"(int size_class) noexcept
+    void* take_block "fg_take_block"(size_t nbytes) noexcept
     void give_block "fg_give_block"(void* block, int size_class) noexcept
     int lowest_bit "fg_lowest_bit"(uint64_t m) noexcept
 
@@ -194,7 +194,7 @@ cdef void free_block(Node n) noexcept:
 
 cdef void free_fields(block_t* b) noexcept:
     # Parents go to the worklist whatever their reference counts: freeing a chain of a million nodes must not recurse.
-    cdef int i
+    cdef uint32_t i
     cdef edge_t* edges = b.edges
     b.edges = NULL
     for i in range(b.nsaves):
@@ -223,6 +223,7 @@ cdef object record(Op op, PyObject** xs, int n, Attrs a, PyObject** ys, int nys)
     cdef Tensor t
     cdef uint64_t mask = 0, rest
     cdef int i = 0, saves = 0
+    cdef size_t nbytes
     cdef save_t* s
     cdef edge_t* edge
     while ys[i] == NULL:        # of several outputs, the first may be left out
@@ -239,8 +240,9 @@ cdef object record(Op op, PyObject** xs, int n, Attrs a, PyObject** ys, int nys)
     while rest:
         rest &= rest - 1
         saves += 1              # at most; an input left out is not saved
-    node.block_class = block_class(n * sizeof(edge_t) + saves * sizeof(save_t))
-    node.edges = <edge_t*>take_block(node.block_class)
+    nbytes = n * sizeof(edge_t) + saves * sizeof(save_t)
+    node.block_class = block_class(nbytes)
+    node.edges = <edge_t*>take_block(nbytes)
     if node.edges == NULL:
         raise MemoryError(f"{op.name}: no memory for the tape")
     node.nedges = n
