@@ -14,24 +14,30 @@
 #define FG_TLS static __thread
 #endif
 
-FG_TLS fg_thread fg_thread_state = {0, 1, 0, 0, NULL, 0, 0, 0};
+FG_TLS fg_thread fg_thread_state = {.recording = 1};
 
 static inline fg_thread *fg_here(void) { return &fg_thread_state; }
 
 /* Takes over one reference to a node. */
 static void fg_defer(PyObject *node) {
     fg_thread *t = &fg_thread_state;
-    if (t->waiting == t->room) {
+    int64_t beyond = t->waiting - FG_FEW;
+    if (beyond < 0) {
+        t->few[t->waiting++] = node;
+        return;
+    }
+    if (beyond == t->room) {
         int64_t room = t->room ? 2 * t->room : 64;
-        PyObject **list = PyMem_RawRealloc(t->worklist, (size_t)room * sizeof *list);
+        PyObject **list = PyMem_RawRealloc(t->many, (size_t)room * sizeof *list);
         if (!list) { /* no memory to remember it: free it here, on the C stack */
             Py_DECREF(node);
             return;
         }
-        t->worklist = list;
+        t->many = list;
         t->room = room;
     }
-    t->worklist[t->waiting++] = node;
+    t->many[beyond] = node;
+    t->waiting++;
 }
 
 static void fg_drain(void) {
@@ -39,13 +45,14 @@ static void fg_drain(void) {
     if (t->draining) return;
     t->draining = 1;
     while (t->waiting) {
-        PyObject *node = t->worklist[--t->waiting];
+        int64_t last = --t->waiting;
+        PyObject *node = last < FG_FEW ? t->few[last] : t->many[last - FG_FEW];
         Py_DECREF(node);
     }
     t->draining = 0;
-    if (t->room > 4096) { /* a very deep graph has passed: give the list back */
-        PyMem_RawFree(t->worklist);
-        t->worklist = NULL;
+    if (t->many) {
+        PyMem_RawFree(t->many);
+        t->many = NULL;
         t->room = 0;
     }
 }

@@ -5,14 +5,17 @@
 #include <stdint.h>
 #include <Python.h>
 
+enum { FG_FEW = 16 };
+
 typedef struct {
     uint32_t special;   /* bits of SPECIAL: levels, a recorder or a profiler are active on this thread */
     uint32_t recording; /* 1 inside grad mode */
     uint32_t inference; /* 1 inside inference_mode */
     uint32_t runs;      /* depth of backward runs on this thread */
-    /* Nodes whose last reference went away wait here, so that freeing a deep graph needs no recursion. */
-    PyObject **worklist;
-    int64_t waiting, room;
+    /* Nodes whose last reference went away wait here, so that freeing a deep graph needs no recursion. Few are waiting at a
+     * time; the heap holds the rest, and only while a drain runs, so that a thread that ends leaves nothing behind. */
+    PyObject *few[FG_FEW], **many;
+    int64_t waiting, room; /* of both; of `many` */
     int draining;
 } fg_thread;
 
