@@ -242,7 +242,11 @@ cdef int into_leaf(Leaf leaf, bint recording) except -1:
             extra_of(leaf)              # .grad may now hold its own leaf: let the collector see it
         return 0
     g = <Tensor>leaf.g
-    if recording or (old.flags | g.flags) & (REQUIRES_GRAD | SPECIAL) or old.layout.c.flags & FG_OVERLAP or old.storage.readonly:
+    if not same_shape(old.layout, g.layout):
+        raise ShapeError(f"backward: .grad has shape {tuple(shape_of(old.layout))}, the gradient to be added "
+                         f"{tuple(shape_of(g.layout))}: the data of this leaf was replaced; set .grad to None first")
+    if (recording or old.dtype != g.dtype or (old.flags | g.flags) & (REQUIRES_GRAD | SPECIAL)
+            or old.layout.c.flags & FG_OVERLAP or old.storage.readonly):
         leaf.grad = <Tensor>apply2(ADD, old, g)
         return 0
     ps[0] = <PyObject*>old

@@ -24,6 +24,11 @@ cdef extern from "Python.h":
 
 # ---- arguments -----------------------------------------------------------------------------------------------------
 
+cdef bint is_number(object x) noexcept:
+    """Whether x is one int, Python's or NumPy's, rather than a sequence of them."""
+    return PyLong_CheckExact(x) or (hasattr(x, "__index__") and not hasattr(x, "__len__"))
+
+
 cdef int dim_of(object dim, int ndim) except -1:
     cdef int64_t d = dim
     cdef int64_t n = ndim if ndim > 0 else 1
@@ -37,7 +42,7 @@ cdef unsigned int axes_mask(object dim, int ndim) except? 0xFFFFFFFF:
     cdef int k
     if dim is None:
         return (<unsigned int>1 << ndim) - 1
-    if isinstance(dim, int):
+    if is_number(dim):
         k = dim_of(dim, ndim)
         return <unsigned int>1 << k if ndim else 0
     for d in dim:
@@ -53,10 +58,9 @@ cdef unsigned int axes_mask(object dim, int ndim) except? 0xFFFFFFFF:
 cdef int read_shape(object shape, int64_t* out, str who) except -1:
     """Reads sizes given as (2, 3) or ((2, 3),)."""
     cdef int k, n
-    if isinstance(shape, int):
-        out[0] = shape
-        return 1
-    if len(shape) == 1 and not isinstance(shape[0], int):
+    if is_number(shape):
+        shape = (shape,)
+    elif len(shape) == 1 and not is_number(shape[0]):
         shape = shape[0]
     n = len(shape)
     if n > FG_MAX_DIMS:
@@ -116,6 +120,13 @@ cdef Tensor unpermuted(Tensor g, Attrs a):
 
 cdef Tensor unslice(Tensor g, Layout s, Attrs a):
     cdef PyObject* px = <PyObject*>g
+    cdef int64_t last = a.c.offset
+    cdef int k
+    for k in range(a.c.ndim):
+        last += (a.c.shape[k] - 1) * a.c.stride[k]
+    if g.layout.c.size and last >= s.c.size:
+        raise ShapeError(f"backward: a view of {tuple(a.shape)} does not lie in its base of shape {tuple(shape_of(s))}: the data "
+                         f"of the base was replaced after the view was made")
     cdef Attrs b = shape_attrs(s.c.ndim, s.c.shape)
     memcpy(b.c.stride, a.c.stride, sizeof(b.c.stride))
     b.c.offset = a.c.offset
