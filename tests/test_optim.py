@@ -482,3 +482,48 @@ def test_scheduler_errors():
     scheduler = lr_scheduler.StepLR(optimizer, 1)
     with pytest.warns(UserWarning, match=r"before `optimizer.step\(\)`"):
         scheduler.step()
+
+
+# ---- what the native step refuses ------------------------------------------------------------------------------------
+
+
+def _parameter():
+    p = fastgrad.ones(4, requires_grad=True)
+    p.sum().backward()
+    return p
+
+
+@pytest.mark.parametrize(
+    ("states", "message"),
+    [
+        ((), "expected 1 lists of state"),
+        (([fastgrad.zeros(3)],), "state of parameter 0 is float32 of shape"),
+        (([fastgrad.zeros(4, dtype=fastgrad.float64)],), "state of parameter 0 is float64"),
+        (([fastgrad.zeros(4), fastgrad.zeros(4)],), "must be a list of 1 entries"),
+    ],
+)
+def test_a_native_step_refuses_states_that_do_not_fit(states, message):
+    p = _parameter()
+    hyper = fastgrad.tensor([0.1, 0.9, 0.0, 0.0, 0.0, 0.0], dtype=fastgrad.float64)
+    with pytest.raises(ValueError, match=message):
+        fastgrad._core.multi_step("sgd_momentum_", hyper, [p], *states)
+    assert p.tolist() == [1.0] * 4
+
+
+def test_a_native_step_refuses_hyperparameters_that_do_not_fit():
+    p = _parameter()
+    for hyper in (fastgrad.tensor([0.1], dtype=fastgrad.float64), fastgrad.tensor([0.1, 0.0, 0.0])):
+        with pytest.raises(ValueError, match="hyper must be"):
+            fastgrad._core.multi_step("sgd_", hyper, [p])
+    with pytest.raises(ValueError, match="unknown step"):
+        fastgrad._core.multi_step("sgd", hyper, [p])
+
+
+def test_missing_state_is_found_before_any_parameter_is_written():
+    """Of two dtypes in one group, the first must not be stepped before the second is found to lack its state."""
+    p, q = fastgrad.ones(2, requires_grad=True), fastgrad.ones(2, dtype=fastgrad.float64, requires_grad=True)
+    (p.sum() + q.sum()).backward()
+    hyper = fastgrad.tensor([0.1, 0.9, 0.0, 0.0, 0.0, 0.0], dtype=fastgrad.float64)
+    with pytest.raises(fastgrad._core.MissingState):
+        fastgrad._core.multi_step("sgd_momentum_", hyper, [p, q], [fastgrad.zeros(2), None])
+    assert p.tolist() == [1.0, 1.0]

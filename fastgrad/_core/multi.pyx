@@ -14,15 +14,18 @@ from .table import NONE, op
 
 cdef Op COPY = declare("copy")
 
+# name -> (record, lists of buffers shaped as the parameters, whether a list of step counts follows, hyperparameters)
 cdef dict steps = {}
-for _name, _doc in (
-    ("sgd_", "p -= lr * (g + weight_decay * p)"),
-    ("sgd_momentum_", "b = momentum * b + (1 - dampening) * g; p -= lr * b, or lr * (g + momentum * b) with Nesterov momentum"),
-    ("sgd_momentum_first_", "the first step of sgd_momentum_, where the buffer becomes the gradient"),
-    ("adam_", "Adam (Kingma and Ba, 2015) and AdamW (Loshchilov and Hutter, 2019)"),
-    ("adam_amsgrad_", "Adam with the largest second moment so far (Reddi et al., 2018)"),
+for _name, _buffers, _counted, _hyper, _doc in (
+    ("sgd_", 0, False, 3, "p -= lr * (g + weight_decay * p)"),
+    ("sgd_momentum_", 1, False, 6, "b = momentum * b + (1 - dampening) * g; p -= lr * b, or lr * (g + momentum * b) with "
+                                   "Nesterov momentum"),
+    ("sgd_momentum_first_", 1, False, 6, "the first step of sgd_momentum_, where the buffer becomes the gradient"),
+    ("adam_", 2, True, 7, "Adam (Kingma and Ba, 2015) and AdamW (Loshchilov and Hutter, 2019)"),
+    ("adam_amsgrad_", 3, True, 7, "Adam with the largest second moment so far (Reddi et al., 2018)"),
 ):
-    steps[_name] = op(_name, shape="MUTATE", dtype="T*->T", vjp=NONE, family="multi", doc=f"One step for all parameters: {_doc}.")
+    steps[_name] = (op(_name, shape="MUTATE", dtype="T*->T", vjp=NONE, family="multi",
+                       doc=f"One step for all parameters: {_doc}."), _buffers, _counted, _hyper)
 cdef Op NORM = op("grad_norm", shape="GIVEN", dtype="T*->T", vjp=NONE, dense=True, family="multi",
                   doc="The p-norm of all elements of all inputs together.")
 cdef Op SCALE = op("scale_", shape="MUTATE", dtype="T*->T", vjp=NONE, family="multi", doc="All tensors multiplied by one number.")
@@ -56,16 +59,22 @@ def multi_step(str name, Tensor hyper not None, list params not None, *states):
     params, the step counts last. Parameters and states are written in place. Raises MissingState, before anything is written,
     where a parameter with a gradient has None for a state.
     """
-    cdef Op step = <Op>steps.get(name)
-    cdef int n = len(params), lists = len(states), dtype
+    cdef int n = len(params), lists = len(states), dtype, buffers, numbers
+    cdef bint counted
+    cdef Op step
     cdef int count[2]           # parameters to update, of float32 and of float64
     cdef PyObject** ps
-    if step is None:
+    if name not in steps:
         raise ValueError(f"multi_step: unknown step {name!r}; there are {', '.join(steps)}")
+    step, buffers, counted, numbers = steps[name]
+    if lists != buffers + counted:
+        raise ValueError(f"{name}: expected {buffers + counted} lists of state, got {lists}")
+    if hyper.dtype != FG_F64 or hyper.layout.c.size != numbers or not hyper.layout.c.flags & FG_DENSE:
+        raise ValueError(f"{name}: hyper must be a dense float64 vector of {numbers} numbers, got shape {tuple(hyper.shape)}")
     for values in states:
         if type(values) is not list or len(<list>values) != n:
             raise ValueError(f"{name}: each state must be a list of {n} entries, one for each parameter")
-    check_step(step, params, states, count)
+    check_step(step, buffers, params, states, count)
     ps = <PyObject**>PyMem_Malloc(((lists + 2) * n + 1) * sizeof(PyObject*))
     if ps == NULL:
         raise MemoryError()
@@ -78,10 +87,10 @@ def multi_step(str name, Tensor hyper not None, list params not None, *states):
     return count[0] + count[1]
 
 
-cdef int check_step(Op step, list params, tuple states, int* count) except -1:
+cdef int check_step(Op step, int buffers, list params, tuple states, int* count) except -1:
     """All that can be wrong is found here, before anything is written."""
     cdef int k, i
-    cdef Tensor p, g
+    cdef Tensor p, g, s
     count[0] = count[1] = 0
     for k in range(len(params)):
         if type(params[k]) is not Tensor:
@@ -99,6 +108,13 @@ cdef int check_step(Op step, list params, tuple states, int* count) except -1:
                 raise MissingState(f"{step.name}: parameter {k} has a gradient but no state yet")
             if type((<list>states[i])[k]) is not Tensor:
                 raise TypeError(f"{step.name}: a state of parameter {k} is no Tensor but {type(states[i][k]).__name__}")
+            s = <Tensor>(<list>states[i])[k]
+            if i < buffers and (s.dtype != p.dtype or not same_shape(s.layout, p.layout)):
+                raise ShapeError(f"{step.name}: a state of parameter {k} is {dtype_of(s.dtype).name} of shape {tuple(s.shape)}; "
+                                 f"expected {dtype_of(p.dtype).name} of shape {tuple(p.shape)}")
+            if i == buffers and (s.dtype != FG_F32 or s.layout.c.size != 1):
+                raise ShapeError(f"{step.name}: the step count of parameter {k} must be one float32 number, got "
+                                 f"{dtype_of(s.dtype).name} of shape {tuple(s.shape)}")
         count[p.dtype] += 1
     return 0
 
