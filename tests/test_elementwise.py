@@ -192,3 +192,11 @@ def test_integers_become_real_where_a_function_is_real():
 def test_errors_say_what_was_expected(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_isclose_of_integers_has_a_tolerance():
+    a, b = fg.tensor([1, 10, 100]), fg.tensor([2, 10, 102])
+    assert fg.isclose(a, b, atol=1.0).tolist() == [True, True, False]
+    assert fg.isclose(fg.tensor([0], dtype=fg.uint8), fg.tensor([255], dtype=fg.uint8), atol=1.0).tolist() == [False]
+    with pytest.raises(RuntimeError, match="rtol and atol"):
+        fg.isclose(a, b, atol=-1.0)

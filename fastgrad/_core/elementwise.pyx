@@ -14,6 +14,7 @@ from .tensor cimport *
 
 import numpy as np
 
+from .modes import no_grad
 from .table import DIAGONAL, LINEAR, NONE, functions, op, publish
 from .tensor import install
 
@@ -478,8 +479,12 @@ install("where", _where_method)
 @publish
 def isclose(Tensor input not None, Tensor other not None, rtol=1e-05, atol=1e-08, equal_nan=False):
     """Whether |input - other| <= atol + rtol * |other|, elementwise; NaN equals NaN only if `equal_nan`."""
-    near = apply2(EQ, input, other)
-    if fg_is_real(input.dtype):
+    if rtol < 0 or atol < 0:
+        raise RuntimeError(f"isclose: rtol and atol must be at least 0, got {rtol} and {atol}")
+    with no_grad():
+        near = apply2(EQ, input, other)
+        if not (fg_is_real(input.dtype) or fg_is_real(other.dtype)):
+            input, other = cast(input, FG_F64), cast(other, FG_F64)     # differences of unsigned integers would wrap
         near = near | (of(ABS, input - other) <= atol + rtol * of(ABS, other)) & of(ISFINITE, other)
         if equal_nan:
             near = near | apply2(NE, input, input) & apply2(NE, other, other)

@@ -189,9 +189,10 @@ cdef char* last_byte(Tensor t) noexcept:
 
 
 cdef object inplace_one(Op op, Tensor t, object other):
-    if coerce(other, t.dtype) is None:
+    operand = coerce(other, t.dtype)
+    if operand is None:
         return NotImplemented
-    return inplace(op, t, [other], None)
+    return inplace(op, t, [operand], None)
 
 
 slots.inplace = inplace_one
