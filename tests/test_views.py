@@ -97,10 +97,23 @@ def test_sizes_and_dims_may_be_numpy_integers():
 
 def test_the_gradient_of_a_view_whose_base_got_other_data_is_an_error():
     w = fg.ones(1000, requires_grad=True)
+    seen = []
+    w.register_hook(lambda g: seen.append(g.shape))
     y = w[500:].sum()
     w.data = fg.ones(2)
     with pytest.raises(RuntimeError, match="replaced"):
         y.backward()
+    w.sum().backward()
+    assert w.grad.tolist() == [1.0, 1.0]
+    assert seen == [(2,)]
+
+
+def test_a_graph_survives_new_data_of_the_same_shape():
+    w = fg.tensor([1.0, 2.0], requires_grad=True)
+    y = (w * 3.0).sum()
+    w.data = fg.zeros(2)
+    y.backward()
+    assert w.grad.tolist() == [3.0, 3.0]
 
 
 def test_a_gradient_is_not_added_to_one_of_another_shape():

@@ -86,6 +86,9 @@ cdef int sort(order_t* o, list roots, uint32_t run) except -1:
                 if n.run != 0 and n.run != run and nactive > 1 and is_active(n.run):
                     raise RuntimeError("backward: this graph is being differentiated by another run that has not ended (another "
                                        "thread, or a backward call inside a hook or a custom function); give each its own graph")
+                if n.state & N_FREED and n.state & N_LEAF:
+                    raise RuntimeError("backward: the data of a leaf was replaced by data of another shape or dtype after this "
+                                       "graph was recorded; run the forward pass again")
                 if n.state & N_FREED:
                     raise RuntimeError(f"{n.op.name}: trying to backward through the graph a second time, but its saved values "
                                        f"were freed by the first; pass retain_graph=True to the first call")

@@ -120,13 +120,6 @@ cdef Tensor unpermuted(Tensor g, Attrs a):
 
 cdef Tensor unslice(Tensor g, Layout s, Attrs a):
     cdef PyObject* px = <PyObject*>g
-    cdef int64_t last = a.c.offset
-    cdef int k
-    for k in range(a.c.ndim):
-        last += (a.c.shape[k] - 1) * a.c.stride[k]
-    if g.layout.c.size and last >= s.c.size:
-        raise ShapeError(f"backward: a view of {tuple(a.shape)} does not lie in its base of shape {tuple(shape_of(s))}: the data "
-                         f"of the base was replaced after the view was made")
     cdef Attrs b = shape_attrs(s.c.ndim, s.c.shape)
     memcpy(b.c.stride, a.c.stride, sizeof(b.c.stride))
     b.c.offset = a.c.offset
@@ -926,13 +919,23 @@ def _set_data(Tensor self, Tensor value not None):
     settle(self)
     if self.node is not None and not self.node.state & N_LEAF:
         raise RuntimeError("data of a tensor with a history cannot be replaced; use copy_() under no_grad()")
-    if self.node is not None:
-        # The shape and dtype of a leaf are those of its gradient.
-        if not fg_is_real(value.dtype):
-            raise RuntimeError(f"data: a tensor that requires grad must be float32 or float64, got {dtype_of(value.dtype)}")
-        self.node.lay = value.layout
-        self.node.dtype = value.dtype
+    leaf = self.node
+    if leaf is not None and not fg_is_real(value.dtype):
+        raise RuntimeError(f"data: a tensor that requires grad must be float32 or float64, got {dtype_of(value.dtype)}")
     self.storage, self.data, self.layout, self.dtype = value.storage, value.data, value.layout, value.dtype
+    if leaf is not None and (not same_shape((<Leaf>leaf).lay, value.layout) or (<Leaf>leaf).dtype != value.dtype):
+        renew_leaf(self, <Leaf>leaf)
+
+
+cdef int renew_leaf(Tensor t, Leaf old) except -1:
+    """Gives t a Leaf of its new shape and dtype. Graphs that hold the old one describe data that is gone: they can no longer
+    be differentiated."""
+    old.state |= N_FREED
+    require_grad(t)
+    (<Leaf>t.node).grad = old.grad
+    if old.extra is not None and old.extra.hooks is not None:
+        extra_of(t.node).hooks = old.extra.hooks
+    return 0
 
 
 install("data", property(_get_data, _set_data, None, "The same memory without the history; assigning replaces the memory."))

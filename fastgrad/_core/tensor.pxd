@@ -157,7 +157,7 @@ cdef class Node:
 
 cdef enum:
     N_LEAF = 1
-    N_FREED = 2                         # a backward run without retain_graph took its saves
+    N_FREED = 2                         # a backward run without retain_graph took its saves; a leaf: its data was replaced
     N_NEEDED = 4                        # during a run: leads to a wanted node
 
 cdef class Leaf(Node):
