@@ -29,6 +29,7 @@ from ._core import (
     default_generator,
     device,
     dtype,
+    empty_cache,
     enable_grad,
     get_default_dtype,
     get_rng_state,
@@ -37,8 +38,10 @@ from ._core import (
     is_grad_enabled,
     is_inference_mode_enabled,
     manual_seed,
+    memory_stats,
     no_grad,
     preserve_format,
+    reset_peak_memory_stats,
     seed,
     set_default_dtype,
     set_grad_enabled,
@@ -47,7 +50,7 @@ from ._core import (
 )
 from ._printing import set_printoptions
 
-# The functions of the core: arithmetic, reductions, creation, ... (fastgrad.functional lists them.)
+# The functions of the core: arithmetic, reductions, creation, ...
 globals().update(_core.functions)
 
 # dtypes, and PyTorch's other names for them

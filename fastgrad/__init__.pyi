@@ -81,6 +81,7 @@ from fastgrad._core import dtype as dtype
 from fastgrad._core import elu as elu
 from fastgrad._core import embedding as embedding
 from fastgrad._core import empty as empty
+from fastgrad._core import empty_cache as empty_cache
 from fastgrad._core import empty_like as empty_like
 from fastgrad._core import enable_grad as enable_grad
 from fastgrad._core import eq as eq
@@ -172,6 +173,7 @@ from fastgrad._core import matmul as matmul
 from fastgrad._core import max as max
 from fastgrad._core import maximum as maximum
 from fastgrad._core import mean as mean
+from fastgrad._core import memory_stats as memory_stats
 from fastgrad._core import min as min
 from fastgrad._core import minimum as minimum
 from fastgrad._core import mish as mish
@@ -217,6 +219,7 @@ from fastgrad._core import reciprocal as reciprocal
 from fastgrad._core import relu as relu
 from fastgrad._core import relu6 as relu6
 from fastgrad._core import remainder as remainder
+from fastgrad._core import reset_peak_memory_stats as reset_peak_memory_stats
 from fastgrad._core import reshape as reshape
 from fastgrad._core import result_type as result_type
 from fastgrad._core import rms_norm as rms_norm
