@@ -35,7 +35,7 @@ class joint:
 LETTERS = {"i": FG_I64, "b": FG_BOOL, "f": FG_F32, "d": FG_F64}
 
 
-def op(name, *, shape, dtype, vjp=REQUIRED, jvp=None, kernel=None, outputs=1, aux=0, dense=False, composed=None,
+def op(name, *, shape, dtype, vjp=REQUIRED, jvp=None, kernel=None, outputs=1, aux=0, dense=False,
        keeps_history=False, flops=None, sample=None, doc=None, family=None, public=""):
     """Adds a record to the table and returns it.
 
@@ -52,7 +52,6 @@ def op(name, *, shape, dtype, vjp=REQUIRED, jvp=None, kernel=None, outputs=1, au
     kernel    name of the C kernel, the op's own where not given; False for an op that only moves a layout.
     outputs   how many outputs the kernel has; the last `aux` of them are for the rules only.
     dense     the kernel wants dense inputs; the core copies others.
-    composed  the same in simpler ops: the reference in tests.
     flops     function of (attrs, *shapes), or a number per output element.
     sample    function of a NumPy generator returning a list of samples for the tests: (args, kwargs) of the user function.
     doc       one sentence; a formula and its source where there is one.
@@ -69,7 +68,6 @@ def op(name, *, shape, dtype, vjp=REQUIRED, jvp=None, kernel=None, outputs=1, au
     read_dtype(o, dtype, outputs, aux)
     o.dense = dense
     o.keeps_history = keeps_history
-    o.composed = composed
     o.flops = flops
     o.sample = sample
     o.doc = doc

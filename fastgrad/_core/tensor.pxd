@@ -102,7 +102,7 @@ cdef class Op:
     cdef rule_t* rules                  # one per input, or one if joint
     cdef int nrules
     cdef readonly str kernel, shape, dtype, jvp, family
-    cdef readonly object vjp, jvp_rule, composed, flops, sample, doc, public
+    cdef readonly object vjp, jvp_rule, flops, sample, doc, public
 
 cdef Op declare(str name)               # the record of that name, filled or still to be filled by op()
 cdef int find_kernels(Op op) except -1

@@ -75,11 +75,6 @@ cdef class Op:
     def __repr__(self):
         return f"<op {self.name}>"
 
-    @property
-    def dtypes(self):
-        """The codes of the dtypes this op's kernel exists for."""
-        return [k for k in range(FG_NDTYPES) if self.kernels[k] != NULL]
-
 
 cdef Op declare(str name):
     op = _records.get(name)
@@ -152,10 +147,6 @@ cdef class Node:
         return "".join([w.capitalize() for w in self.op.name.split("_")]) + "Backward0"
 
     @property
-    def op_name(self):
-        return "leaf" if self.state & N_LEAF else self.op.name
-
-    @property
     def next_functions(self):
         """Pairs (node, output) of the inputs' histories, as in PyTorch; (None, 0) for an input without one."""
         cdef int i
@@ -171,10 +162,6 @@ cdef class Node:
 @cython.final
 cdef class Leaf(Node):
     """The node of a leaf that requires grad: it owns the gradient."""
-
-    @property
-    def variable_grad(self):
-        return self.grad
 
 
 cdef void finalize_node(void* fields) noexcept:
