@@ -1,5 +1,6 @@
 /* The product of two matrices of type T with any strides; included once for each T by matmul.inc.c, which defines
  *   T         float or double
+ *   ITEM      its size
  *   FN(name)  the name with the set's and the type's suffix
  *   BLAS      the entry of blas.h for T
  *
@@ -148,20 +149,89 @@ static void FN(product)(int64_t m, int64_t n, int64_t k, const T *a, int64_t rsa
     }
 }
 
-/* c (+)= a b where k is 1. A general product costs three times as much. */
-static void FN(outer)(int64_t m, int64_t n, const T *a, int64_t rsa, const T *b, T *c, int64_t ldc, int add) {
-    for (int64_t i = 0; i < m; i++) {
-        T scale = a[i * rsa], *row = c + i * ldc;
-        if (add)
-            for (int64_t j = 0; j < n; j++) row[j] += scale * b[j];
-        else {
-            FG_IVDEP
-            for (int64_t j = 0; j < n; j++) row[j] = scale * b[j];
+/* Products with one row or of depth one: a step on a single sample has no others. They move as much data as they
+ * multiply, so each operand is loaded once and nothing is packed. `vecs` is a constant where these are inlined. */
+
+/* c = x b for `vecs` vectors of columns, in enough chains of sums to hide the latency of an addition. */
+static ALWAYS_INLINE void FN(row_panel)(const int vecs, int64_t k, const T *x, int64_t step, const T *b, int64_t ldb,
+                                        T *c) {
+    const int ways = 8 / vecs;
+    FN(vec) sum[8];
+    int64_t p = 0;
+    for (int q = 0; q < 8; q++) sum[q] = (FN(vec)){0};
+    for (; p + ways <= k; p += ways)
+        for (int w = 0; w < ways; w++)
+            for (int v = 0; v < vecs; v++)
+                sum[w * vecs + v] += x[(p + w) * step] * ((const FN(vec) *)(b + (p + w) * ldb))[v];
+    for (; p < k; p++)
+        for (int v = 0; v < vecs; v++) sum[v] += x[p * step] * ((const FN(vec) *)(b + p * ldb))[v];
+    for (int w = ways / 2; w > 0; w /= 2)
+        for (int q = 0; q < w * vecs; q++) sum[q] += sum[w * vecs + q];
+    for (int v = 0; v < vecs; v++) ((FN(vec) *)c)[v] = sum[v];
+}
+
+/* c[i, :] = a[i] b for `vecs` vectors of columns. */
+static ALWAYS_INLINE void FN(outer_panel)(const int vecs, int64_t m, const T *a, int64_t step, const T *b, T *c,
+                                          int64_t ldc) {
+    FN(vec) row[8];
+    for (int v = 0; v < vecs; v++) row[v] = ((const FN(vec) *)b)[v];
+    for (int64_t i = 0; i < m; i++, a += step, c += ldc)
+        for (int v = 0; v < vecs; v++) ((FN(vec) *)c)[v] = *a * row[v];
+}
+
+/* All columns from j = 0 to n >= LANES in panels; the last one may overlap the one before. */
+#define PANELS(PANEL, ...)                                                                    \
+    for (int64_t j = 0, left = n; left > 0;) {                                                \
+        if (left < LANES) j = n - LANES;                                                      \
+        int vecs = left >= 8 * LANES ? 8 : left >= 4 * LANES ? 4 : left >= 2 * LANES ? 2 : 1; \
+        switch (vecs) {                                                                       \
+        case 8: PANEL(8, __VA_ARGS__); break;                                                 \
+        case 4: PANEL(4, __VA_ARGS__); break;                                                 \
+        case 2: PANEL(2, __VA_ARGS__); break;                                                 \
+        default: PANEL(1, __VA_ARGS__);                                                       \
+        }                                                                                     \
+        j += vecs * LANES;                                                                    \
+        left = n - j;                                                                         \
+    }
+
+static void FN(row_times)(int64_t n, int64_t k, const T *x, int64_t step, const T *b, int64_t ldb, T *c) {
+    PANELS(FN(row_panel), k, x, step, b + j, ldb, c + j)
+}
+
+/* c (+)= a b where k is 1. */
+static void FN(outer)(int64_t m, int64_t n, const T *a, int64_t step, const T *b, T *c, int64_t ldc, int add) {
+    if (add) {
+        for (int64_t i = 0; i < m; i++)
+            for (int64_t j = 0; j < n; j++) c[i * ldc + j] += a[i * step] * b[j];
+    } else if (n >= LANES) {
+        PANELS(FN(outer_panel), m, a, step, b + j, c + j, ldc)
+    } else {
+        for (int64_t i = 0; i < m; i++) {
+            int64_t j = 0;
+#if FG_SHUFFLE
+            for (; j + 4 <= n; j += 4) *(FN(quad) *)(c + i * ldc + j) = a[i * step] * *(const FN(quad) *)(b + j);
+#endif
+            for (; j < n; j++) c[i * ldc + j] = a[i * step] * b[j];
         }
     }
 }
+#undef PANELS
 
 #if FG_SHUFFLE
+/* The sums of the lanes l, l + 4, l + 8, ... */
+static ALWAYS_INLINE FN(quad) FN(fold)(FN(vec) x) {
+#if FG_VECTOR / ITEM == 4
+    return x;
+#elif FG_VECTOR / ITEM == 8
+    return __builtin_shufflevector(x, x, 0, 1, 2, 3) + __builtin_shufflevector(x, x, 4, 5, 6, 7);
+#elif FG_VECTOR / ITEM == 16
+    return __builtin_shufflevector(x, x, 0, 1, 2, 3) + __builtin_shufflevector(x, x, 4, 5, 6, 7) +
+           (__builtin_shufflevector(x, x, 8, 9, 10, 11) + __builtin_shufflevector(x, x, 12, 13, 14, 15));
+#else
+    return (FN(quad)){x[0], x[1]};
+#endif
+}
+
 /* out[i * step] (+)= the dot product of row i with x; rows and x are dense. Four rows at a time, so that their sums over
  * the lanes are one transposition. A general product of one row packs all of b: five times the instructions at 64 x 64. */
 static void FN(dots)(int64_t rows, int64_t k, const T *a, int64_t lda, const T *x, T *out, int64_t step, int add) {
@@ -169,17 +239,12 @@ static void FN(dots)(int64_t rows, int64_t k, const T *a, int64_t lda, const T *
         int group = rows - i < 4 ? (int)(rows - i) : 4;
         const T *row[4];
         FN(vec) sum[4] = {{0}, {0}, {0}, {0}};
-        FN(quad) part[4] = {{0}, {0}, {0}, {0}};
+        FN(quad) part[4];
         int64_t p = 0;
         for (int r = 0; r < 4; r++) row[r] = a + (i + (r < group ? r : 0)) * lda;
         for (; p + LANES <= k; p += LANES)
             for (int r = 0; r < 4; r++) sum[r] += *(const FN(vec) *)(row[r] + p) * *(const FN(vec) *)(x + p);
-        if (p > 0)
-            for (int r = 0; r < 4; r++) {
-                T lane[LANES < 4 ? 4 : LANES] = {0};
-                memcpy(lane, &sum[r], sizeof sum[r]);
-                for (int l = 0; l < LANES; l += 4) part[r] += *(const FN(quad) *)(lane + l);
-            }
+        for (int r = 0; r < 4; r++) part[r] = FN(fold)(sum[r]);
         for (; p + 4 <= k; p += 4)
             for (int r = 0; r < 4; r++) part[r] += *(const FN(quad) *)(row[r] + p) * *(const FN(quad) *)(x + p);
         FN(quad)
@@ -191,6 +256,10 @@ static void FN(dots)(int64_t rows, int64_t k, const T *a, int64_t lda, const T *
         FN(quad)
         total = __builtin_shufflevector(low, high, 0, 1, 4, 5) + __builtin_shufflevector(low, high, 2, 3, 6, 7);
         for (; p < k; p++) total += (FN(quad)){row[0][p], row[1][p], row[2][p], row[3][p]} * x[p];
+        if (group == 4 && step == 1 && !add) {
+            *(FN(quad) *)(out + i) = total;
+            continue;
+        }
         for (int r = 0; r < group; r++) out[(i + r) * step] = add ? out[(i + r) * step] + total[r] : total[r];
     }
 }
@@ -201,7 +270,7 @@ static void FN(dots)(int64_t rows, int64_t k, const T *a, int64_t lda, const T *
  * below 64^3. Above the upper limits both are equal or BLAS is ahead, and everywhere where most of a panel's width
  * would be padding. */
 static inline int FN(ours)(int64_t m, int64_t n, int64_t k, int transposed) {
-    if (m == 1 && !transposed) return n % LANES == 0 && n * k < 65536; /* b is read in place, row by row */
+    if (m == 1 && !transposed) return 0;
     if (FG_VECTOR < 32 || (n % LANES != 0 && n < 4 * LANES)) return 0;
     double work = (double)m * (double)n * (double)k;
     if (transposed) return work < 3e7 && (m >= 16 || k <= 16);
@@ -235,6 +304,10 @@ static void FN(gemm)(int64_t m, int64_t n, int64_t k, const T *a, int64_t rsa, i
     }
     if (k == 1 && (csb == 1 || n == 1)) {
         FN(outer)(m, n, a, rsa, b, c, ldc, add);
+        return;
+    }
+    if (m == 1 && csb == 1 && n >= LANES && n * k < 65536 && !add) {
+        FN(row_times)(n, k, a, csa, b, rsb, c);
         return;
     }
 #if FG_SHUFFLE

@@ -57,22 +57,26 @@ static void FG_SET(iterate_batch)(fg_iter *it, const fg_view *y, int axes, const
 #endif
 
 #define T float
+#define ITEM 4
 #define BLAS fg_blas_f32
 #define FN(name) FG_SET(name##_f32)
 #include "gemm.h"
 #include "matmul.h"
 #include "linear.h"
 #undef T
+#undef ITEM
 #undef BLAS
 #undef FN
 
 #define T double
+#define ITEM 8
 #define BLAS fg_blas_f64
 #define FN(name) FG_SET(name##_f64)
 #include "gemm.h"
 #include "matmul.h"
 #include "linear.h"
 #undef T
+#undef ITEM
 #undef BLAS
 #undef FN
 

@@ -16,13 +16,18 @@ static const double *FN(hyper)(const fg_call *call) { return call->v[call->nout 
 /* p; g. hyper: lr, weight decay, maximize */
 static int FN(sgd)(fg_call *call) {
     const double *h = FN(hyper)(call);
-    T lr = (T)h[0], decay = (T)h[1], sign = h[2] != 0 ? -1 : 1;
+    T sign = h[2] != 0 ? -1 : 1, lr = sign * (T)h[0], decay = sign * (T)h[1];
     for (int64_t k = 0; k < call->attrs->i[0]; k++) {
         T *p = FN(tensor)(call, 0, k);
         const T *g = FN(gradient)(call, k);
         int64_t n = FN(length)(call, k);
-        FG_IVDEP
-        for (int64_t i = 0; i < n; i++) p[i] -= lr * (sign * g[i] + decay * p[i]);
+        if (decay == 0) {
+            FG_IVDEP
+            for (int64_t i = 0; i < n; i++) p[i] -= lr * g[i];
+        } else {
+            FG_IVDEP
+            for (int64_t i = 0; i < n; i++) p[i] -= lr * (g[i] + decay * p[i]);
+        }
     }
     return FG_OK;
 }
@@ -58,7 +63,7 @@ static int FN(sgd_momentum_first)(fg_call *call) {
 FG_ALWAYS_INLINE int FN(adam_with)(fg_call *call, int amsgrad) {
     const double *h = FN(hyper)(call);
     double lr = h[0], beta1 = h[1], beta2 = h[2], known = 0, correction1 = 1, correction2 = 1;
-    T b2 = (T)beta2, rest1 = (T)(1 - beta1), rest2 = (T)(1 - beta2), eps = (T)h[3], sign = h[6] != 0 ? -1 : 1;
+    T b2 = (T)beta2, rest1 = (T)(1 - beta1), rest2 = (T)(1 - beta2), sign = h[6] != 0 ? -1 : 1;
     T decay = h[5] != 0 ? 0 : (T)h[4], keep = h[5] != 0 ? (T)(1 - lr * h[4]) : 1;
     for (int64_t k = 0; k < call->attrs->i[0]; k++) {
         T *p = FN(tensor)(call, 0, k), *m = FN(tensor)(call, 1, k), *v = FN(tensor)(call, 2, k);
@@ -72,7 +77,8 @@ FG_ALWAYS_INLINE int FN(adam_with)(fg_call *call, int amsgrad) {
             correction1 = 1 - pow(beta1, count);
             correction2 = sqrt(1 - pow(beta2, count));
         }
-        T rate = (T)(lr / correction1), root = (T)correction2;
+        /* rate m / (sqrt(v) / root + eps) with one division in place of two: half of the step's time */
+        T rate = (T)(lr / correction1 * correction2), least = (T)(h[3] * correction2);
         FG_IVDEP
         for (int64_t i = 0; i < n; i++) {
             T w = p[i] * keep, d = sign * g[i] + decay * w;
@@ -83,7 +89,7 @@ FG_ALWAYS_INLINE int FN(adam_with)(fg_call *call, int amsgrad) {
                 vi = vi > most[i] || vi != vi ? vi : most[i];
                 most[i] = vi;
             }
-            p[i] = w - rate * (mi / (fg_sqrt(vi) / root + eps));
+            p[i] = w - rate * (mi / (fg_sqrt(vi) + least));
         }
     }
     return FG_OK;
