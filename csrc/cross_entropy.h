@@ -108,11 +108,11 @@ FG_ALWAYS_INLINE int FN(cross_entropy_grad)(fg_call *call, const T *restrict p, 
             FN(shares)(call, &to, i, g[each ? i : 0] / divisor, &hit, &miss);
             T scale = hit + miss * all;
             if (b.inner == 1 && b.n > FN(SHORT))
-                for (int64_t k = 0; k < b.n; k++) y[at + k] = p[at + k] * scale;
+                for (int64_t k = 0; k < b.n; k++) y[at + k] = FN(weigh)(scale, p[at + k]);
             else
                 for (int64_t k = 0; k < b.n; k++) {
                     FG_SHORT_LOOP;
-                    y[at + k * b.inner] = p[at + k * b.inner] * scale;
+                    y[at + k * b.inner] = FN(weigh)(scale, p[at + k * b.inner]);
                 }
             if (!targets) continue;
             if (miss != 0)

@@ -32,11 +32,11 @@ FG_ALWAYS_INLINE int FN(loss_vjp)(fg_call *call, T (*slope)(T, T, T)) {
     T *dx = v[0].data;
     int64_t size = v[1].lay->size;
     if (call->attrs->mode == FG_NONE) {
-        for (int64_t i = 0; i < size; i++) dx[i] = g[i] * slope(x[i], t[i], p);
+        for (int64_t i = 0; i < size; i++) dx[i] = FN(weigh)(g[i], slope(x[i], t[i], p));
         return FG_OK;
     }
     T scale = call->attrs->mode == FG_MEAN ? g[0] / (T)size : g[0];
-    for (int64_t i = 0; i < size; i++) dx[i] = scale * slope(x[i], t[i], p);
+    for (int64_t i = 0; i < size; i++) dx[i] = FN(weigh)(scale, slope(x[i], t[i], p));
     return FG_OK;
 }
 

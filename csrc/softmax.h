@@ -155,19 +155,22 @@ static int FN(log_softmax)(fg_call *call) {
     return FG_OK;
 }
 
-/* sum of a[k] * b[k], in lanes as in FN(run) */
+/* a b, and 0 where a is 0 whatever b is: a row to which no gradient came sends none back, NaN or not. */
+FG_ALWAYS_INLINE T FN(weigh)(T a, T b) { return a == 0 ? 0 : a * b; }
+
+/* sum of weigh(a[k], b[k]), in lanes as in FN(run) */
 static T FN(dot)(const T *restrict a, const T *restrict b, int64_t n) {
     T s = 0, lane[FN(LANES)];
     int64_t i = 0;
     if (n >= FN(LANES)) {
         for (int j = 0; j < FN(LANES); j++) lane[j] = 0;
         for (; i + FN(LANES) <= n; i += FN(LANES))
-            for (int j = 0; j < FN(LANES); j++) lane[j] += a[i + j] * b[i + j];
+            for (int j = 0; j < FN(LANES); j++) lane[j] += FN(weigh)(a[i + j], b[i + j]);
         for (int w = FN(LANES) / 2; w > 0; w /= 2)
             for (int j = 0; j < w; j++) lane[j] += lane[j + w];
         s = lane[0];
     }
-    for (; i < n; i++) s += a[i] * b[i];
+    for (; i < n; i++) s += FN(weigh)(a[i], b[i]);
     return s;
 }
 
@@ -181,15 +184,15 @@ static int FN(softmax_vjp)(fg_call *call) {
         if (t.inner == 1) {
             for (int64_t r = 0, at = t.at; r < t.rows; r++, at += n) {
                 T sum = FN(dot)(g + at, y + at, n);
-                for (int64_t k = 0; k < n; k++) dx[at + k] = y[at + k] * (g[at + k] - sum);
+                for (int64_t k = 0; k < n; k++) dx[at + k] = FN(weigh)(g[at + k] - sum, y[at + k]);
             }
             continue;
         }
         for (int64_t j = 0; j < t.w; j++) s[j] = 0;
         for (int64_t k = 0, at = t.at; k < n; k++, at += t.inner)
-            for (int64_t j = 0; j < t.w; j++) s[j] += g[at + j] * y[at + j];
+            for (int64_t j = 0; j < t.w; j++) s[j] += FN(weigh)(g[at + j], y[at + j]);
         for (int64_t k = 0, at = t.at; k < n; k++, at += t.inner)
-            for (int64_t j = 0; j < t.w; j++) dx[at + j] = y[at + j] * (g[at + j] - s[j]);
+            for (int64_t j = 0; j < t.w; j++) dx[at + j] = FN(weigh)(g[at + j] - s[j], y[at + j]);
     }
     return FG_OK;
 }
@@ -205,7 +208,7 @@ static int FN(log_softmax_vjp)(fg_call *call) {
             for (int64_t i = t.at; i < t.at + t.rows * n; i++) dx[i] = fg_exp(y[i]);
             for (int64_t r = 0, at = t.at; r < t.rows; r++, at += n) {
                 T sum = FN(row)(g + at, n, 0, &FN(add));
-                for (int64_t k = 0; k < n; k++) dx[at + k] = g[at + k] - dx[at + k] * sum;
+                for (int64_t k = 0; k < n; k++) dx[at + k] = g[at + k] - FN(weigh)(sum, dx[at + k]);
             }
             continue;
         }
@@ -213,7 +216,7 @@ static int FN(log_softmax_vjp)(fg_call *call) {
         for (int64_t k = 0, at = t.at; k < n; k++, at += t.inner)
             for (int64_t j = 0; j < t.w; j++) s[j] += g[at + j];
         for (int64_t k = 0, at = t.at; k < n; k++, at += t.inner)
-            for (int64_t j = 0; j < t.w; j++) dx[at + j] = g[at + j] - fg_exp(y[at + j]) * s[j];
+            for (int64_t j = 0; j < t.w; j++) dx[at + j] = g[at + j] - FN(weigh)(s[j], fg_exp(y[at + j]));
     }
     return FG_OK;
 }

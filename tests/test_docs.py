@@ -62,11 +62,23 @@ def test_every_public_function_says_what_it_does():
     assert [name for name, f in functions.items() if not (f.__doc__ or "").strip()] == []
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/design.md", "docs/differences.md"])
+ROOT = Path(__file__).parent.parent
+PAGES = sorted(
+    str(p.relative_to(ROOT)) for p in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+)  # none outside a checkout
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
-    root = Path(__file__).parent.parent
-    if not (root / page).exists():
-        pytest.skip("the tests run outside a checkout")
-    for target in re.findall(r"\]\(([^)#]+)\)", (root / page).read_text()):
+    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text()):
         if "://" not in target:
-            assert (root / page).parent.joinpath(target).exists(), target
+            assert (ROOT / page).parent.joinpath(target).exists(), target
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if "```python\n" in (ROOT / p).read_text()])
+def test_the_programs_of_a_page_run(page):
+    """The blocks of a page are one program, in their order; what they claim they assert."""
+    names = {"__name__": page}
+    for block in re.finditer(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.M | re.S):
+        line = block.string[: block.start(1)].count("\n")
+        exec(compile("\n" * line + block[1], page, "exec"), names)

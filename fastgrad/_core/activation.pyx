@@ -3,7 +3,7 @@
 Derivatives at kinks are PyTorch's: 0 for relu at 0, the inner slope for clamp-like functions only strictly inside.
 """
 
-from .elementwise cimport apply3, of, params, times, where
+from .elementwise cimport apply3, cross, of, over, params, times, where
 from .inplace cimport inplace as run_inplace
 from .tensor cimport *
 
@@ -61,7 +61,7 @@ cdef Op SHRINK_VJP = backward("shrink_vjp", lambda g, x1, a: fused(SHRINK_VJP, g
                               "x0, and 0 where |x1| <= lambd.")
 cdef Op HARDSIGMOID = activation("hardsigmoid", lambda g, x0: fused(HARDTANH_VJP, g, x0, params(-3, 3)) * (1 / 6.0),
                                  one(0.2, 2, True), "x / 6 + 1/2 between 0 and 1.")
-cdef Op HARDSWISH = activation("hardswish", lambda g, x0: where(x0 <= -3, 0, where(x0 < 3, g * (x0 * (1 / 3.0) + 0.5), g)),
+cdef Op HARDSWISH = activation("hardswish", lambda g, x0: where(x0 <= -3, 0, where(x0 < 3, times(g, x0 * (1 / 3.0) + 0.5), g)),
                                one(0.2, 2, True), "x hardsigmoid(x).")
 
 
@@ -71,32 +71,33 @@ cdef Op SOFTPLUS = activation("softplus", lambda g, x0, a: fused(SOFTPLUS_VJP, g
                               lambda r: [((r.normal(size=(2, 3)),), {}), ((r.normal(size=3),), {"beta": 2.0, "threshold": 1.0})],
                               "log(1 + e^(beta x)) / beta, and x where beta x > threshold.", flops=40)
 cdef Op SOFTPLUS_VJP = backward("softplus_vjp", lambda g, x1, a: fused(SOFTPLUS_VJP, g, x1, a),
-                                lambda g, x0, x1, a: softplus_bend(g * x0, x1, a), "x0 sigmoid(beta x1).", flops=20)
-cdef Op LOGSIGMOID = activation("logsigmoid", lambda g, x0: g * of(SIGMOID, -x0), one(0.2, 2, True), "log(sigmoid(x)).",
+                                lambda g, x0, x1, a: softplus_bend(cross(g, x0), x1, a), "x0 sigmoid(beta x1).", flops=20)
+cdef Op LOGSIGMOID = activation("logsigmoid", lambda g, x0: times(g, of(SIGMOID, -x0)), one(0.2, 2, True), "log(sigmoid(x)).",
                                 flops=40)
 cdef Op GELU = activation("gelu", lambda g, x0: apply2(GELU_VJP, g, x0),
                           lambda r: [((r.normal(size=(2, 3)),), {}), ((r.normal(size=3),), {"approximate": "tanh"})],
                           "x times the standard normal distribution function of x (Hendrycks and Gimpel 2016).", flops=40)
 cdef Op GELU_VJP = backward("gelu_vjp", lambda g, x1: apply2(GELU_VJP, g, x1),
-                            lambda g, x0, x1: times(g * x0, of(EXP, x1 * x1 * -0.5) * (2 - x1 * x1)) * TWO_PI_ROOT,
+                            lambda g, x0, x1: times(cross(g, x0), of(EXP, x1 * x1 * -0.5) * (2 - x1 * x1)) * TWO_PI_ROOT,
                             "x0 times the derivative of gelu at x1.", flops=50)
 cdef Op GELU_TANH = activation("gelu_tanh", lambda g, x0: apply2(GELU_TANH_VJP, g, x0), None,
                                "gelu with tanh in place of the distribution function.", flops=30)
 cdef Op GELU_TANH_VJP = backward("gelu_tanh_vjp", lambda g, x1: apply2(GELU_TANH_VJP, g, x1),
-                                 lambda g, x0, x1: gelu_tanh_bend(g * x0, x1), "x0 times the derivative of gelu_tanh at x1.",
-                                 flops=35)
+                                 lambda g, x0, x1: gelu_tanh_bend(cross(g, x0), x1),
+                                 "x0 times the derivative of gelu_tanh at x1.", flops=35)
 cdef Op SILU = activation("silu", lambda g, x0: apply2(SILU_VJP, g, x0), one(0.2, 2, True), "x sigmoid(x).", flops=20)
-cdef Op SILU_VJP = backward("silu_vjp", lambda g, x1: apply2(SILU_VJP, g, x1), lambda g, x0, x1: silu_bend(g * x0, x1),
+cdef Op SILU_VJP = backward("silu_vjp", lambda g, x1: apply2(SILU_VJP, g, x1), lambda g, x0, x1: silu_bend(cross(g, x0), x1),
                             "x0 times the derivative of silu at x1.", flops=25)
-cdef Op MISH = activation("mish", lambda g, x0: g * mish_slope(x0), one(0.2, 2, True), "x tanh(softplus(x)).", flops=40)
+cdef Op MISH = activation("mish", lambda g, x0: times(g, mish_slope(x0)), one(0.2, 2, True), "x tanh(softplus(x)).", flops=40)
 cdef Op ELU = activation("elu", lambda g, x0, a: fused(ELU_VJP, g, x0, a),
                          lambda r: [((r.uniform(0.2, 2, (2, 3)) * r.choice([-1, 1], (2, 3)),), {"alpha": 1.5})],
                          "scale * (x where x > 0, else alpha (e^(input_scale x) - 1)).", flops=20)
 cdef Op ELU_VJP = backward("elu_vjp", lambda g, x1, a: fused(ELU_VJP, g, x1, a),
-                           lambda g, x0, x1, a: where(x1 > 0, 0, fused(ELU_VJP, g * x0, x1, a) * (<Attrs>a).c.f[2]),
+                           lambda g, x0, x1, a: where(x1 > 0, 0, fused(ELU_VJP, cross(g, x0), x1, a) * (<Attrs>a).c.f[2]),
                            "x0 times the derivative of elu at x1.", flops=20)
-cdef Op SOFTSIGN = activation("softsign", lambda g, x0: g / softsign_square(x0), one(0.2, 2, True), "x / (1 + |x|).", flops=3)
-cdef Op TANHSHRINK = activation("tanhshrink", lambda g, x0: g * squared(of(TANH, x0)), one(0.2, 2, True), "x - tanh(x).",
+cdef Op SOFTSIGN = activation("softsign", lambda g, x0: over(g, softsign_square(x0)), one(0.2, 2, True), "x / (1 + |x|).",
+                              flops=3)
+cdef Op TANHSHRINK = activation("tanhshrink", lambda g, x0: times(g, squared(of(TANH, x0))), one(0.2, 2, True), "x - tanh(x).",
                                 flops=20)
 
 
@@ -118,7 +119,7 @@ cdef object softplus_bend(object g, object x, Attrs a):
 cdef object silu_bend(object g, object x):
     """g times the second derivative of silu: s (1 - s) (2 + x (1 - 2 s)) with s = sigmoid(x)."""
     s = of(SIGMOID, x)
-    return apply2(SIGMOID_VJP, g, s) * (2 + x * (1 - s - s))
+    return times(apply2(SIGMOID_VJP, g, s), 2 + x * (1 - s - s))
 
 
 cdef object gelu_tanh_bend(object g, object x):
@@ -126,7 +127,7 @@ cdef object gelu_tanh_bend(object g, object x):
     cdef double c = 1.5957691216057308
     s = of(SIGMOID, x * (1 + x * x * 0.044715) * c)
     slope = (1 + x * x * 0.134145) * c
-    return apply2(SIGMOID_VJP, g, s) * (slope * 2 + x * x * (0.26829 * c) + x * slope * slope * (1 - s - s))
+    return times(apply2(SIGMOID_VJP, g, s), slope * 2 + x * x * (0.26829 * c) + x * slope * slope * (1 - s - s))
 
 
 cdef object mish_slope(object x):

@@ -2,7 +2,10 @@
 
 Singular points. A rule multiplies and divides by what can be infinite or NaN through mul_vjp and div_vjp, for which a
 gradient of 0 stays 0: the branch of a `where` that was not taken sends nothing back, whatever its value. (PyTorch sends
-NaN.) Where a function has a kink its derivative is PyTorch's choice.
+NaN.) mul_vjp(g, d) as a function of d is constant where g is 0, so its own derivative there is 0 whatever arrives: that is
+mul_vjp_vjp, 0 where either factor is. The second derivative by g is d: infinite or NaN perhaps, but it runs back along the
+gradients of the first pass and ends at the `where` that made them 0. So it holds to any order, without a rule that knows of
+`where`. Where a function has a kink its derivative is PyTorch's choice.
 """
 
 from cpython.object cimport PyObject
@@ -60,6 +63,11 @@ cdef object times(object g, object d):
 
 cdef object over(object g, object d):
     return apply2(DIV_VJP, g, d)
+
+
+cdef object cross(object g, object x):
+    """g times x, the gradient that a fused derivative was given: what its rule for the other factor begins with."""
+    return apply2(MUL_VJP_VJP, g, x)
 
 
 cdef object zeros_like(Tensor g):
@@ -145,19 +153,22 @@ cdef Op SUB = operation("sub", (lambda g: g, lambda g: -g), two(), "x0 - x1.", j
 cdef Op MUL = operation("mul", (lambda g, x1: times(g, x1), lambda g, x0: times(g, x0)), two(), "x0 * x1.", public="fmi")
 cdef Op DIV = operation("div", (lambda g, x1: over(g, x1), lambda g, x1, y: -over(times(g, y), x1)), two(), "x0 / x1.",
                         dtype="FF->F")
-cdef Op MUL_VJP = operation("mul_vjp", (lambda g, x1: times(g, x1), lambda g, x0: times(g, x0)), None,
+cdef Op MUL_VJP = operation("mul_vjp", (lambda g, x1: times(g, x1), lambda g, x0: cross(g, x0)), None,
                             "x0 * x1, and 0 where x0 is 0.")
-cdef Op DIV_VJP = operation("div_vjp", (lambda g, x1: over(g, x1), lambda g, x1, y: -over(times(g, y), x1)), None,
+cdef Op MUL_VJP_VJP = operation("mul_vjp_vjp", (lambda g, x1: cross(g, x1), lambda g, x0: cross(g, x0)), None,
+                                "x0 * x1, and 0 where either is 0.")
+cdef Op DIV_VJP = operation("div_vjp", (lambda g, x1: over(g, x1), lambda g, x0, x1: -over(over(cross(g, x0), x1), x1)), None,
                             "x0 / x1, and 0 where x0 is 0.")
 cdef Op POW = operation("pow", (lambda g, x0, x1: apply3(POW_VJP, g, x0, x1, None),
                                 lambda g, x0, x1, y: where((x0 == 0) & (x1 >= 0), 0, times(times(g, y), of(LOG, x0)))),
                         two(either=False), "x0 to the power x1.", public="fmi", flops=20)
 cdef Op POW_VJP = operation("pow_vjp", (lambda g, x1, x2: apply3(POW_VJP, g, x1, x2, None),
-                                        lambda g, x0, x1, x2: apply3(POW_VJP, times(g, x0 * x2), x1, x2 - 1, None),
-                                        lambda g, x0, x1, x2: power_slope(times(g, x0), x1, x2)), None,
+                                        lambda g, x0, x1, x2: apply3(POW_VJP, times(cross(g, x0), x2), x1, x2 - 1, None),
+                                        lambda g, x0, x1, x2: power_slope(cross(g, x0), x1, x2)), None,
                             "x0 * x2 * x1^(x2 - 1).", dtype="TTT->T", flops=20)
 function("neg", lambda g: -g, one(0.5, 2, True), "-x0.", dtype="T->T", jvp=LINEAR)
-cdef Op ABS = function("abs", lambda g, x0: g * of(SIGN, x0), one(0.5, 2, True), "|x0|; the derivative at 0 is 0.", dtype="T->T")
+cdef Op ABS = function("abs", lambda g, x0: times(g, of(SIGN, x0)), one(0.5, 2, True), "|x0|; the derivative at 0 is 0.",
+                       dtype="T->T")
 cdef Op SIGN = function("sign", lambda g: zeros_like(g), one(0.5, 2, True), "-1, 0 or 1, the sign of x0.", dtype="T->T")
 function("square", lambda g, x0: times(g, x0 + x0), one(0.5, 2, True), "x0^2.", dtype="T->T")
 function("reciprocal", lambda g, y: -times(times(g, y), y), one(0.5, 2, True), "1 / x0.")
@@ -171,7 +182,7 @@ cdef Op MINIMUM = operation("minimum", (lambda g, x0, x1: apply3(MAXIMUM_VJP, g,
                             doc="The smaller of both, NaN if either is; equal ones share the gradient.")
 cdef Op MAXIMUM_VJP = operation("maximum_vjp", (lambda g, x1, x2: apply3(MAXIMUM_VJP, g, x1, x2, None), None, None), None,
                                 "x0 where x1 > x2, half of it where they are equal, else 0.", dtype="TTT->T")
-operation("lerp", (lambda g, x2: g * (1 - x2), lambda g, x2: g * x2, lambda g, x0, x1: times(g, x1 - x0)),
+operation("lerp", (lambda g, x2: times(g, 1 - x2), lambda g, x2: times(g, x2), lambda g, x0, x1: times(g, x1 - x0)),
           lambda r: [((r.normal(size=(2, 3)), r.normal(size=(2, 3)), 0.3), {}),
                      ((r.normal(size=(2, 1)), r.normal(size=3), r.uniform(0.6, 0.9, (2, 3))), {})],
           "x0 + x2 (x1 - x0).", dtype="TTT->T", public="fmi", flops=3)
@@ -200,7 +211,7 @@ cdef object factor(Attrs a):
 cdef object power_slope(object g, object x, object n):
     """g times the derivative of n x^(n - 1) by n."""
     cdef object p = apply2(POW, x, n - 1)
-    return times(g, p) + times(times(g * n, p), of(LOG, x))
+    return times(g, p) + times(times(times(g, n), p), of(LOG, x))
 
 
 # ---- clamping ------------------------------------------------------------------------------------------------------
@@ -310,21 +321,22 @@ cdef Op COS = function("cos", lambda g, x0: -times(g, of(SIN, x0)), one(0.2, 2, 
 function("tan", lambda g, y: times(g, 1 + y * y), one(0.2, 1, True), "The tangent.", flops=30)
 function("asin", lambda g, x0: over(g, of(SQRT, 1 - x0 * x0)), one(0.1, 0.9, True), "The inverse sine.", flops=20)
 function("acos", lambda g, x0: -over(g, of(SQRT, 1 - x0 * x0)), one(0.1, 0.9, True), "The inverse cosine.", flops=20)
-function("atan", lambda g, x0: g / (1 + x0 * x0), one(0.2, 2, True), "The inverse tangent.", flops=20)
+function("atan", lambda g, x0: over(g, 1 + x0 * x0), one(0.2, 2, True), "The inverse tangent.", flops=20)
 operation("atan2", (lambda g, x0, x1: over(times(g, x1), x0 * x0 + x1 * x1),
                     lambda g, x0, x1: -over(times(g, x0), x0 * x0 + x1 * x1)), two(),
           "The angle of the point (x1, x0).", dtype="FF->F", public="fmi", flops=30)
 cdef Op SINH = function("sinh", lambda g, x0: times(g, of(COSH, x0)), one(0.2, 2, True), "The hyperbolic sine.", flops=20)
 cdef Op COSH = function("cosh", lambda g, x0: times(g, of(SINH, x0)), one(0.2, 2, True), "The hyperbolic cosine.", flops=20)
 cdef Op TANH = function("tanh", lambda g, y: apply2(TANH_VJP, g, y), one(0.2, 2, True), "The hyperbolic tangent.", flops=20)
-cdef Op TANH_VJP = operation("tanh_vjp", (lambda g, x1: apply2(TANH_VJP, g, x1), lambda g, x0, x1: g * x0 * x1 * -2), None,
-                             "x0 (1 - x1^2).", flops=3)
-function("erf", lambda g, x0: g * of(EXP, -(x0 * x0)) * SLOPE_ERF, one(0.2, 2, True), "The error function.", flops=30)
-function("erfc", lambda g, x0: g * of(EXP, -(x0 * x0)) * -SLOPE_ERF, one(0.2, 2, True), "1 - erf(x0), accurate far out.",
+cdef Op TANH_VJP = operation("tanh_vjp", (lambda g, x1: apply2(TANH_VJP, g, x1),
+                                          lambda g, x0, x1: times(cross(g, x0), x1) * -2), None, "x0 (1 - x1^2).", flops=3)
+function("erf", lambda g, x0: times(g, of(EXP, -(x0 * x0))) * SLOPE_ERF, one(0.2, 2, True), "The error function.", flops=30)
+function("erfc", lambda g, x0: times(g, of(EXP, -(x0 * x0))) * -SLOPE_ERF, one(0.2, 2, True), "1 - erf(x0), accurate far out.",
          flops=30)
 cdef Op SIGMOID = function("sigmoid", lambda g, y: apply2(SIGMOID_VJP, g, y), one(0.2, 2, True), "1 / (1 + e^-x0).", flops=20)
 cdef Op SIGMOID_VJP = operation("sigmoid_vjp", (lambda g, x1: apply2(SIGMOID_VJP, g, x1),
-                                                lambda g, x0, x1: g * x0 * (1 - x1 - x1)), None, "x0 x1 (1 - x1).", flops=3)
+                                                lambda g, x0, x1: times(cross(g, x0), 1 - x1 - x1)), None,
+                                "x0 x1 (1 - x1).", flops=3)
 cdef Op NAN_TO_NUM = function("nan_to_num", lambda g, x0: where(of(ISFINITE, x0), g, 0), one(0.5, 2, True),
                               "NaN and infinities replaced by numbers.", dtype="T->T", public="")
 

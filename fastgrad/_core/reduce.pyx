@@ -9,7 +9,7 @@ from libc.math cimport INFINITY, NAN
 from libc.stdint cimport int64_t
 
 from .create cimport code_of
-from .elementwise cimport where
+from .elementwise cimport over, times, where
 from .shape cimport axes_mask, dim_of, expand_to, permuted, reshape_to
 from .tensor cimport *
 
@@ -144,7 +144,7 @@ def prod_vjp(Tensor g, Tensor x, Attrs a):
         count -= half
     for left, right, half in reversed(levels):
         top = e[..., :half]
-        e = cat([top * right, top * left, e[..., half:]], -1)
+        e = cat([times(top, right), times(top, left), e[..., half:]], -1)
     return permuted(reshape_to(e, nd, shape), back)
 
 
@@ -184,13 +184,12 @@ def prod(Tensor input not None, dim=None, bint keepdim=False, dtype=None):
 cdef Tensor deviations(Tensor x, Attrs a, Tensor g):
     """g (2 / (n - correction)) (x - mean): the derivative of the variance."""
     cdef double left = count_of(x.layout, a.c.axes) - a.c.f[0]
-    return (x - mean_over(x, a.c.axes, True)) * spread(g * (2 / left if left > 0 else NAN), x.layout, a)
+    return times(spread(times(g, 2 / left if left > 0 else NAN), x.layout, a), x - mean_over(x, a.c.axes, True))
 
 
 cdef Tensor half_over(Tensor g, Tensor y):
     """g / (2 y), and 0 where y is 0: from the derivative of y^2 to that of y."""
-    zero = apply2(EQ, y, 0)
-    return where(zero, 0, g / where(zero, 1, y + y))
+    return over(where(apply2(EQ, y, 0), 0, g), y + y)
 
 
 cdef object both(object a, object b):
@@ -255,8 +254,8 @@ cdef Op NORM = op("norm", shape="REDUCE", dtype="T->T", vjp=(lambda g, x0, y, a:
                   sample=lambda r: [(x, {**k, "p": p}) for p in (2, 1, 3, float("inf")) for x, k in some()(r)],
                   doc="(sum |x|^p)^(1/p); for p = inf and -inf the largest and smallest |x|, for p = 0 the number of nonzeros.")
 cdef Op LOGSUMEXP = op("logsumexp", shape="REDUCE", dtype="F->F", family="reduce", sample=along(),
-                       vjp=(lambda g, x0, y, a: spread(g, (<Tensor>x0).layout, a)
-                            * (x0 - spread(y, (<Tensor>x0).layout, a)).exp(),),
+                       vjp=(lambda g, x0, y, a: times(spread(g, (<Tensor>x0).layout, a),
+                                                      (x0 - spread(y, (<Tensor>x0).layout, a)).exp()),),
                        doc="log sum e^x, shifted by the maximum so that nothing overflows.")
 
 
@@ -272,13 +271,12 @@ def norm_vjp(Tensor g, Tensor x, Tensor y, Attrs a):
     if p == 0:
         return None
     if p == 1:
-        return apply1(SIGN, x, None) * spread(g, s, a)
+        return times(spread(g, s, a), apply1(SIGN, x, None))
     if p == 2:
-        zero = apply2(EQ, y, 0)
-        return x * spread(where(zero, 0, g / where(zero, 1, y)), s, a)
+        return times(spread(over(where(apply2(EQ, y, 0), 0, g), y), s, a), x)
     if p == INFINITY or p == -INFINITY:
-        return apply1(SIGN, x, None) * shared(g, apply1(ABS, x, None), y, a)
-    return apply1(SIGN, x, None) * safe_power(x, p - 1) * spread(g * safe_power(y, 1 - p), s, a)
+        return times(shared(g, apply1(ABS, x, None), y, a), apply1(SIGN, x, None))
+    return times(times(spread(times(g, safe_power(y, 1 - p)), s, a), safe_power(x, p - 1)), apply1(SIGN, x, None))
 
 
 @publish

@@ -7,7 +7,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from .create cimport code_of
-from .elementwise cimport params, where
+from .elementwise cimport cross, params, times, where
 from .reduce cimport mean_over, sum_over
 from .shape cimport dim_of, expand_to, read_shape, reshape_to
 from .table cimport give, shape_rule
@@ -60,7 +60,7 @@ cdef int mode_of(object reduction, str who) except -1:
 cdef Op SOFTMAX_VJP = op(
     "softmax_vjp", shape="SAME", dtype="TT->T", dense=True, family="rows", doc="y (g - sum(g y)).",
     vjp=(lambda g, x1, a: apply_list(SOFTMAX_VJP, [g, x1], a),
-         lambda g, x0, x1, a: g * (x0 - sums(x0 * x1, a)) - x0 * sums(g * x1, a)))
+         lambda g, x0, x1, a: cross(g, x0 - sums(times(x0, x1), a)) - cross(x0, sums(times(g, x1), a))))
 cdef Op SOFTMAX = op(
     "softmax", shape="SAME", dtype="T->T", dense=True, family="rows",
     vjp=(lambda g, y, a: apply_list(SOFTMAX_VJP, [g, y], a),),
@@ -68,7 +68,7 @@ cdef Op SOFTMAX = op(
     doc="e^x / sum e^x along one dimension, shifted by the maximum.")
 cdef Op LOG_SOFTMAX_VJP = op(
     "log_softmax_vjp", shape="SAME", dtype="TT->T", dense=True, family="rows", doc="g - e^y sum(g).",
-    vjp=(lambda g, x1, a: g - sums(g * x1.exp(), a), lambda g, x0, x1, a: -g * x1.exp() * sums(x0, a)))
+    vjp=(lambda g, x1, a: g - sums(times(g, x1.exp()), a), lambda g, x0, x1, a: -times(cross(g, sums(x0, a)), x1.exp())))
 cdef Op LOG_SOFTMAX = op(
     "log_softmax", shape="SAME", dtype="T->T", dense=True, family="rows",
     vjp=(lambda g, y, a: apply_list(LOG_SOFTMAX_VJP, [g, y], a),),
@@ -247,23 +247,28 @@ cdef object weighted(Tensor g, Tensor x, Attrs a):
     return g
 
 
+cdef object bent(Tensor h, Tensor g, Tensor x, Attrs a, object second):
+    """The gradient of a loss's gradient: h for it, g for the loss, times a second derivative."""
+    return times(cross(h, weighted(g, x, a)), second)
+
+
 cdef object loss_sum(Tensor h, Tensor y, Attrs a):
-    return h * y if a.c.mode == NO_REDUCTION else sum_over(<Tensor>(h * y), all_axes(h), False)
+    return times(h, y) if a.c.mode == NO_REDUCTION else sum_over(<Tensor>times(h, y), all_axes(h), False)
 
 
-def loss(name, curvature, cross, target_slope, sample, doc):
+def loss(name, curvature, mixed, target_slope, sample, doc):
     """Records an elementwise loss f(x, t) and its vjp with respect to x.
 
-    curvature(x, t, p) and cross(x, t, p) are the derivatives of df/dx by x and t, target_slope(x, t, p) is df/dt; None: 0.
+    curvature(x, t, p) and mixed(x, t, p) are the derivatives of df/dx by x and t, target_slope(x, t, p) is df/dt; None: 0.
     """
     cdef Op vjp = op(
         name + "_vjp", shape="SAME", dtype="TTT->T", dense=True, family="rows", doc=f"g times the derivative of {name} by x.",
-        vjp=(None if curvature is None else lambda g, x0, x1, x2, a: g * curvature(x0, x1, parameter(a)) * weighted(x2, x0, a),
-             None if cross is None else lambda g, x0, x1, x2, a: g * cross(x0, x1, parameter(a)) * weighted(x2, x0, a),
+        vjp=(None if curvature is None else lambda g, x0, x1, x2, a: bent(g, x2, x0, a, curvature(x0, x1, parameter(a))),
+             None if mixed is None else lambda g, x0, x1, x2, a: bent(g, x2, x0, a, mixed(x0, x1, parameter(a))),
              lambda g, x0, x1, x2, a: loss_sum(g, apply_list(vjp, [x0, x1, ones_like(x2)], a), a)))
     return op(name, shape=shape_rule(infer_loss), dtype="TT->T", dense=True, family="rows", sample=sample, doc=doc,
               vjp=(lambda g, x0, x1, a: apply_list(vjp, [x0, x1, g], a),
-                   lambda g, x0, x1, a: target_slope(x0, x1, parameter(a)) * weighted(g, x0, a)))
+                   lambda g, x0, x1, a: times(weighted(g, x0, a), target_slope(x0, x1, parameter(a)))))
 
 
 cdef object parameter(Attrs a):
