@@ -378,10 +378,11 @@ cdef object run(list outputs, list gradients, list wanted, bint keep, bint creat
     cdef fg_thread* here = thread()
     cdef order_t order
     cdef uint32_t before = here.recording, me
-    cdef int64_t k = 0
+    cdef int64_t k = 0, whole = 0, token = 0
     cdef Node n
     cdef Tensor t
     cdef bint restricted = wanted is not None
+    cdef bint watched = here.special & WATCHED != 0
     cdef list got = [None] * len(wanted) if restricted else None
     global nactive, last_run
     if nactive == RUNS:
@@ -397,6 +398,8 @@ cdef object run(list outputs, list gradients, list wanted, bint keep, bint creat
     nactive += 1
     here.recording = create
     here.runs += 1
+    if watched:
+        whole = watch.range_begins("backward")
     try:
         sort(&order, [(<Tensor>t).node for t in outputs], me)
         if restricted:
@@ -412,7 +415,11 @@ cdef object run(list outputs, list gradients, list wanted, bint keep, bint creat
             n = <Node>order.nodes[k]
             if n.g != NULL or (n.extra is not None and n.extra.gs is not None):
                 if not restricted or n.state & N_NEEDED:
+                    if watched:
+                        token = watch.node_begins(n)
                     visit(n, wanted, got, create, fill_leaves, restricted)
+                    if watched:
+                        watch.range_ends(token)
                     if not n.state & N_LEAF and not keep:
                         release(n)
                 drop_gradients(n)
@@ -427,6 +434,8 @@ cdef object run(list outputs, list gradients, list wanted, bint keep, bint creat
         here.recording = before
         here.runs -= 1
         forget_run(me)
+        if watched:
+            watch.range_ends(whole)
     return got
 
 

@@ -33,6 +33,7 @@ cdef extern from "thread.h":
         uint32_t recording
         uint32_t inference
         uint32_t runs
+        PyObject* watcher
     bint fg_sole(void* object)
 
 cdef fg_thread* thread() noexcept       # this thread's state
@@ -46,7 +47,8 @@ cdef enum:
     RETAINS = 8         # retain_grad() was called: `retained` follows its history
     BOXED = 16          # reserved for vmap
     DUAL = 32           # reserved for forward mode
-    SPECIAL = VIEW | BOXED | DUAL   # what apply() must look at before the plain path
+    WATCHED = 64        # of a thread, never of a tensor: its Watcher is told of every op (watch.pyx)
+    SPECIAL = VIEW | BOXED | DUAL | WATCHED     # what apply() must look at before the plain path
 
 
 # ---- records -------------------------------------------------------------------------------------------------------
@@ -102,7 +104,7 @@ cdef class Op:
     cdef rule_t* rules                  # one per input, or one if joint
     cdef int nrules
     cdef readonly str kernel, shape, dtype, jvp, family
-    cdef readonly object vjp, jvp_rule, flops, sample, doc, public
+    cdef readonly object vjp, jvp_rule, flops, sample, doc, public, numpy
 
 cdef Op declare(str name)               # the record of that name, filled or still to be filled by op()
 cdef int find_kernels(Op op) except -1
@@ -209,6 +211,7 @@ cdef Tensor compact(Tensor x)                   # x itself if dense, else an unr
 
 # ---- the choke point -----------------------------------------------------------------------------------------------
 cdef object apply(Op op, PyObject** xs, int n, Attrs a)
+cdef object apply_plain(Op op, PyObject** xs, int n, Attrs a)       # apply() without views, levels and watchers
 cdef object apply1(Op op, Tensor x, Attrs a)
 cdef object apply2(Op op, object x, object y)
 cdef object apply_list(Op op, list xs, Attrs a)                     # None = an input left out
@@ -228,3 +231,15 @@ cdef struct slots_t:
     int (*setitem)(Tensor t, object key, object value) except -1
     object (*from_array)(object array)
 cdef slots_t slots
+
+# What is called on a thread with WATCHED set; filled by watch.pyx.
+cdef struct watch_t:
+    object (*apply)(Op op, PyObject** xs, int n, Attrs a)
+    int64_t (*kernel_begins)(Op op, int dtype, PyObject** ys, int nys, PyObject** xs, int n, Attrs a) except -2
+    int (*kernel_ends)(int64_t token) except -1
+    int (*view)(Op op, Tensor x, list outs, Attrs a) except -1
+    int64_t (*node_begins)(Node n) except -2
+    int64_t (*range_begins)(str name) except -2
+    int (*range_ends)(int64_t token) except -1
+    object (*module)(object module, tuple args, dict kwargs)
+cdef watch_t watch

@@ -827,6 +827,8 @@ cdef Tensor apply_view(Op op, Tensor x, Layout lay, int64_t offset, Attrs a):
         px = <PyObject*>x
         record(op, &px, 1, a, &y, 1)
     note_view(out, x, PLAIN, here)
+    if here.special & WATCHED:
+        watch.view(op, x, [out], a)
     return out
 
 
@@ -861,6 +863,8 @@ cdef list apply_views(Op op, Tensor x, list lays, list offsets, Attrs a):
             PyMem_Free(ys)
     for out in outs:
         note_view(out, x, MULTI, here)
+    if here.special & WATCHED:
+        watch.view(op, x, outs, a)
     return outs
 
 
@@ -918,7 +922,7 @@ cdef int run_kernel(Op op, int common, PyObject** ys, int nys, PyObject** xs, in
     cdef fg_view* v = small
     cdef fg_call c
     cdef int i
-    cdef int64_t work = 0
+    cdef int64_t work = 0, token
     if nys + n > 2 * SMALL_N:
         v = <fg_view*>PyMem_Malloc((nys + n) * sizeof(fg_view))
         if v == NULL:
@@ -942,7 +946,14 @@ cdef int run_kernel(Op op, int common, PyObject** ys, int nys, PyObject** xs, in
     c.nout = nys
     c.nin = n
     try:
-        run_call(op, &c, work)
+        if fg_here().special & WATCHED:
+            token = watch.kernel_begins(op, common, ys, nys, xs, n, a)
+            try:
+                run_call(op, &c, work)
+            finally:
+                watch.kernel_ends(token)
+        else:
+            run_call(op, &c, work)
     finally:
         if v != small:
             PyMem_Free(v)
@@ -1097,11 +1108,13 @@ cdef object apply(Op op, PyObject** xs, int n, Attrs a):
 
 
 cdef object apply_special(Op op, PyObject** xs, int n, Attrs a):
-    # The order is fixed: batched operands, tangents, capture and profile, the plain op. Only views exist so far.
+    # The order is fixed: batched operands, tangents, capture, a watcher, the plain op.
     cdef int i
     for i in range(n):
         if xs[i] != NULL and (<Tensor>xs[i]).flags & VIEW:
             settle(<Tensor>xs[i])
+    if fg_here().special & WATCHED:
+        return watch.apply(op, xs, n, a)
     return apply_plain(op, xs, n, a)
 
 

@@ -1,0 +1,4 @@
+# What a watcher needs of the way a module is called.
+
+cdef int expect_watcher(int count) noexcept                             # this many more (or fewer) threads are watched
+cdef object call_unwatched(object module, tuple args, dict kwargs)

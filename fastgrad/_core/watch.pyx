@@ -1,0 +1,466 @@
+"""Watching: what one thread does, event by event: ops, views, nodes of a backward run, modules, named ranges.
+
+A Watcher sets the bit WATCHED of its thread. Only there do the fast fronts of apply() fall through, and the few places that
+ask for the bit call the functions below; with no watcher on, nothing here runs. The profiler reads times and layouts from the
+events; pictures and flat code of a graph are made from a watcher that keeps the tensors themselves.
+"""
+
+cimport cython
+from cpython.dict cimport PyDict_GetItem
+from cpython.mem cimport PyMem_Free, PyMem_Realloc
+from cpython.object cimport PyObject
+from libc.stdint cimport int32_t, int64_t, uint8_t
+
+from .call cimport call_unwatched, expect_watcher
+from .tensor cimport *
+
+import os
+import time
+
+cdef extern from "clock.h":
+    int64_t fg_ticks() noexcept
+
+cdef extern from "Python.h":
+    ctypedef struct PyFrameObject
+    PyFrameObject* PyEval_GetFrame()                # borrowed
+    PyFrameObject* PyFrame_GetBack(PyFrameObject*)  # new
+    PyObject* PyFrame_GetCode(PyFrameObject*)       # new
+    int PyFrame_GetLasti(PyFrameObject*)
+    void raw_incref "Py_INCREF"(PyObject*)
+    void raw_decref "Py_DECREF"(PyObject*)
+    void raw_xincref "Py_XINCREF"(PyObject*)
+    void raw_xdecref "Py_XDECREF"(PyObject*)
+
+cdef enum:              # kinds of event
+    AN_OP, A_VIEW, A_NODE, A_MODULE, A_RANGE
+
+KINDS = ("op", "view", "node", "module", "range")
+
+cdef struct event_t:
+    int64_t enter, begin, end, exit     # ticks; begin and end: of the kernel, 0 where there was none
+    PyObject* what                      # owned: the Op, the module, or the name of a range
+    PyObject* attrs                     # owned, or NULL
+    PyObject* code                      # owned, or NULL: the user's code that called, ...
+    void* node                          # the Node recorded or visited; an address, not a reference
+    int64_t things                      # index of the first of its outputs and inputs
+    int32_t lasti                       # ... and where in it
+    int32_t parent                      # the event around this one, -1
+    uint8_t kind, dtype, nout, nin
+
+cdef struct held_t:                     # a value that a node saved
+    int64_t event
+    void* storage                       # an address
+    int64_t nbytes
+    uint8_t bit
+    bint leaf                           # of a leaf, which exists anyway
+
+cdef str LEAF = "accumulate"            # what stands for the op of a leaf
+_package = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+cdef dict _ours = {}                    # code object -> whether it is of this package
+
+
+cdef bint is_ours(object code):
+    cdef PyObject* known = PyDict_GetItem(_ours, code)
+    if known != NULL:
+        return <object>known is True
+    name = code.co_filename
+    ours = name.startswith(_package)
+    _ours[code] = ours
+    return ours
+
+
+@cython.final
+cdef class Watcher:
+    """Records what this thread does between `start()` and `stop()`.
+
+    keep: hold the tensors that ops read and made, else only their layouts. lines: note the line of the caller's code.
+    limit: events after which recording ends, and `full` becomes true.
+    """
+
+    cdef event_t* log
+    cdef PyObject** things              # owned: Tensors or Layouts, or NULL
+    cdef held_t* held
+    cdef int64_t count, room, nthings, things_room, nheld, held_room, limit
+    cdef int32_t open
+    cdef bint keep, lines
+    cdef readonly bint full, running
+    cdef Watcher outer                  # the watcher that was on before
+    cdef int64_t from_ticks, to_ticks
+    cdef readonly int64_t from_ns, to_ns
+
+    def __cinit__(self, *, bint keep=False, bint lines=True, int64_t limit=1000000):
+        self.keep, self.lines, self.limit, self.open = keep, lines, limit, -1
+
+    def __dealloc__(self):
+        cdef int64_t k
+        for k in range(self.count):
+            raw_xdecref(self.log[k].what)
+            raw_xdecref(self.log[k].attrs)
+            raw_xdecref(self.log[k].code)
+        for k in range(self.nthings):
+            raw_xdecref(self.things[k])
+        PyMem_Free(self.log)
+        PyMem_Free(self.things)
+        PyMem_Free(self.held)
+
+    def start(self):
+        """Begins to record what this thread does; a watcher that was on before rests until `stop()`."""
+        cdef fg_thread* here = thread()
+        if self.from_ns:
+            raise RuntimeError("a Watcher records once")
+        self.running = True
+        self.outer = None if here.watcher == NULL else <Watcher>here.watcher
+        raw_incref(<PyObject*>self)     # the thread's
+        here.watcher = <PyObject*>self
+        here.special |= WATCHED
+        expect_watcher(1)
+        self.from_ns = time.perf_counter_ns()
+        self.from_ticks = fg_ticks()
+
+    def stop(self):
+        """Ends recording."""
+        cdef fg_thread* here = thread()
+        cdef int64_t k
+        if here.watcher != <PyObject*>self:
+            raise RuntimeError("a Watcher ends on the thread where it began, after those begun later")
+        self.to_ticks = fg_ticks()
+        self.to_ns = time.perf_counter_ns()
+        here.watcher = <PyObject*>self.outer if self.outer is not None else NULL
+        if self.outer is None:
+            here.special &= ~<uint32_t>WATCHED
+        self.outer = None
+        expect_watcher(-1)
+        self.running = False
+        for k in range(self.count):     # ranges that an exception left open
+            if self.log[k].exit == 0:
+                self.log[k].exit = self.to_ticks
+        raw_decref(<PyObject*>self)
+
+    def enter(self, str name not None):
+        """Opens a named range; returns what `leave` wants."""
+        return self.push(A_RANGE, <PyObject*>name)
+
+    def leave(self, int64_t k):
+        """Closes the range that `enter` opened."""
+        self.pop(k)
+
+    def __len__(self):
+        return self.count
+
+    cdef int64_t push(self, uint8_t kind, PyObject* what) except -2:
+        """Opens an event; -1 where the log is full."""
+        cdef event_t* grown
+        cdef event_t* e
+        if self.count >= self.limit:
+            self.full = True
+            return -1
+        if self.count == self.room:
+            grown = <event_t*>PyMem_Realloc(self.log, <size_t>(2 * self.room + 256) * sizeof(event_t))
+            if grown == NULL:
+                raise MemoryError("no memory for the events of a watcher")
+            self.log = grown
+            self.room = 2 * self.room + 256
+        e = &self.log[self.count]
+        raw_incref(what)
+        e.what = what
+        e.kind = kind
+        e.parent = self.open
+        e.attrs = e.code = NULL
+        e.node = NULL
+        e.begin = e.end = e.exit = 0
+        e.nout = e.nin = e.dtype = 0
+        e.things = 0
+        e.lasti = -1
+        self.open = <int32_t>self.count
+        self.count += 1
+        e.enter = fg_ticks()
+        return self.count - 1
+
+    cdef int pop(self, int64_t k) except -1:
+        if k >= 0:
+            self.log[k].exit = fg_ticks()
+            self.open = self.log[k].parent
+        return 0
+
+    cdef int locate(self, event_t* e) except -1:
+        """Notes the innermost line that is not of this package."""
+        cdef PyFrameObject* frame = PyEval_GetFrame()
+        cdef PyFrameObject* back
+        cdef PyObject* code
+        if frame == NULL:
+            return 0
+        raw_incref(<PyObject*>frame)
+        while True:
+            code = PyFrame_GetCode(frame)
+            if not is_ours(<object>code):
+                e.code = code
+                e.lasti = PyFrame_GetLasti(frame)
+                break
+            raw_decref(code)
+            back = PyFrame_GetBack(frame)
+            raw_decref(<PyObject*>frame)
+            frame = back
+            if frame == NULL:
+                return 0
+        raw_decref(<PyObject*>frame)
+        return 0
+
+    cdef int attach(self, event_t* e, int dtype, PyObject** ys, int nys, PyObject** xs, int n, Attrs a) except -1:
+        cdef PyObject** grown
+        cdef int i
+        if nys > 255 or n > 200:        # optimisers: what matters is in the attributes
+            n = 0
+        if self.nthings + nys + n > self.things_room:
+            grown = <PyObject**>PyMem_Realloc(self.things, <size_t>(2 * self.things_room + 1024) * sizeof(PyObject*))
+            if grown == NULL:
+                raise MemoryError("no memory for the events of a watcher")
+            self.things = grown
+            self.things_room = 2 * self.things_room + 1024
+        e.things = self.nthings
+        e.dtype = <uint8_t>dtype
+        e.nout = <uint8_t>nys
+        e.nin = <uint8_t>n
+        if a is not None:
+            e.attrs = <PyObject*>a
+            raw_incref(e.attrs)
+        for i in range(nys):
+            self.things[self.nthings + i] = self.part(ys[i])
+        for i in range(n):
+            self.things[self.nthings + nys + i] = self.part(xs[i])
+        self.nthings += nys + n
+        return 0
+
+    cdef PyObject* part(self, PyObject* t) noexcept:
+        cdef PyObject* kept = t
+        if t != NULL and not self.keep:
+            kept = <PyObject*>(<Tensor>t).layout
+        raw_xincref(kept)
+        return kept
+
+    cdef int hold(self, int64_t k, Node node) except -1:
+        """Notes what the node saved."""
+        cdef held_t* grown
+        cdef held_t* h
+        cdef save_t* s
+        cdef int i
+        for i in range(node.nsaves):
+            s = &node.saves[i]
+            if s.storage == NULL:
+                continue
+            if self.nheld == self.held_room:
+                grown = <held_t*>PyMem_Realloc(self.held, <size_t>(2 * self.held_room + 256) * sizeof(held_t))
+                if grown == NULL:
+                    raise MemoryError("no memory for the events of a watcher")
+                self.held = grown
+                self.held_room = 2 * self.held_room + 256
+            h = &self.held[self.nheld]
+            self.nheld += 1
+            h.event = k
+            h.storage = s.storage
+            h.nbytes = (<Storage>s.storage).nbytes
+            h.bit = s.bit
+            h.leaf = s.bit < BIT_Y and (node.edges[s.bit].node == NULL
+                                        or (<Node>node.edges[s.bit].node).state & N_LEAF != 0)
+        return 0
+
+    def tensors(self):
+        """The tensors kept so far, in order, each as often as it was read or made."""
+        cdef int64_t k
+        return [<object>self.things[k] for k in range(self.nthings) if self.keep and self.things[k] != NULL]
+
+    def events(self):
+        """All events in order of entry, as tuples (kind, parent, what, times, dtype, outputs, inputs, attributes, node, line).
+
+        times: entry, begin and end of the kernel (None where there was none) and exit, in nanoseconds since `start`. outputs
+        and inputs: Layouts, or Tensors with `keep`. line: (code, offset) of the caller, or None.
+        """
+        cdef event_t* e
+        cdef int64_t k, i
+        cdef double ns = 1
+        found = []
+        if self.running:
+            raise RuntimeError("stop() the Watcher first")
+        if self.to_ticks > self.from_ticks:
+            ns = <double>(self.to_ns - self.from_ns) / <double>(self.to_ticks - self.from_ticks)
+        for k in range(self.count):
+            e = &self.log[k]
+            times = ((e.enter - self.from_ticks) * ns, (e.begin - self.from_ticks) * ns if e.begin else None,
+                     (e.end - self.from_ticks) * ns if e.begin else None, (e.exit - self.from_ticks) * ns)
+            outs = tuple([thing(self.things[e.things + i]) for i in range(e.nout)])
+            ins = tuple([thing(self.things[e.things + e.nout + i]) for i in range(e.nin)])
+            found.append((
+                KINDS[e.kind], e.parent, <object>e.what, times, dtype_of(e.dtype), outs, ins,
+                None if e.attrs == NULL else <object>e.attrs, <size_t>e.node,
+                None if e.code == NULL else (<object>e.code, e.lasti)))
+        return found
+
+    def saves(self):
+        """What nodes saved: (event, address, bytes, name, whether it is a leaf's, or data's, and exists anyway)."""
+        cdef int64_t k
+        cdef held_t* h
+        found = []
+        for k in range(self.nheld):
+            h = &self.held[k]
+            found.append((h.event, <size_t>h.storage, h.nbytes, save_name(h.bit), bool(h.leaf)))
+        return found
+
+
+cdef object thing(PyObject* p):
+    return None if p == NULL else <object>p
+
+
+cdef str save_name(int bit):
+    return f"x{bit}" if bit < BIT_Y else f"y{bit - BIT_Y}" if bit < BIT_S else f"s{bit - BIT_S}"
+
+
+def current():
+    """The watcher of this thread, or None."""
+    cdef fg_thread* here = thread()
+    return None if here.watcher == NULL else <object>here.watcher
+
+
+# ---- what the core calls on a watched thread -----------------------------------------------------------------------
+
+cdef object watched_apply(Op op, PyObject** xs, int n, Attrs a):
+    cdef Watcher w = <Watcher>thread().watcher
+    cdef int64_t k = w.push(AN_OP, <PyObject*>op)
+    cdef Node node = None
+    if k < 0:
+        return apply_plain(op, xs, n, a)
+    if w.lines and thread().runs == 0:
+        w.locate(&w.log[k])
+    try:
+        y = apply_plain(op, xs, n, a)
+    finally:
+        w.pop(k)
+    if type(y) is Tensor:
+        node = (<Tensor>y).node
+    else:
+        for t in <tuple>y:
+            if t is not None and (<Tensor>t).node is not None:
+                node = (<Tensor>t).node
+                break
+    if node is not None:
+        w.log[k].node = <void*>node
+        w.hold(k, node)
+    return y
+
+
+cdef int64_t kernel_begins(Op op, int dtype, PyObject** ys, int nys, PyObject** xs, int n, Attrs a) except -2:
+    cdef Watcher w = <Watcher>thread().watcher
+    cdef int64_t k = w.open
+    cdef bint own = k < 0 or w.log[k].kind != AN_OP or w.log[k].what != <PyObject*>op or w.log[k].begin != 0
+    if own:
+        k = w.push(AN_OP, <PyObject*>op)
+        if k < 0:
+            return -1
+        if w.lines and thread().runs == 0:
+            w.locate(&w.log[k])
+    w.attach(&w.log[k], dtype, ys, nys, xs, n, a)
+    w.log[k].begin = fg_ticks()
+    return k << 1 | own
+
+
+cdef int kernel_ends(int64_t token) except -1:
+    cdef Watcher w = <Watcher>thread().watcher
+    if token >= 0:
+        w.log[token >> 1].end = fg_ticks()
+        if token & 1:
+            w.pop(token >> 1)
+    return 0
+
+
+cdef int watched_view(Op op, Tensor x, list outs, Attrs a) except -1:
+    cdef Watcher w = <Watcher>thread().watcher
+    cdef PyObject* px = <PyObject*>x
+    cdef PyObject* ys[64]
+    cdef int i, n = <int>min(len(outs), 64)
+    cdef int64_t k = w.push(A_VIEW, <PyObject*>op)
+    if k < 0:
+        return 0
+    if w.lines and thread().runs == 0:
+        w.locate(&w.log[k])
+    for i in range(n):
+        ys[i] = <PyObject*>outs[i]
+    w.attach(&w.log[k], x.dtype, ys, n, &px, 1, a)
+    if n and (<Tensor>outs[0]).node is not None and (<Tensor>outs[0]).flags & REQUIRES_GRAD:
+        w.log[k].node = <void*>(<Tensor>outs[0]).node
+    return w.pop(k)
+
+
+cdef int64_t node_begins(Node n) except -2:
+    cdef Watcher w = <Watcher>thread().watcher
+    cdef int64_t k = w.push(A_NODE, <PyObject*>LEAF if n.state & N_LEAF else <PyObject*>n.op)
+    if k >= 0:
+        w.log[k].node = <void*>n
+    return k
+
+
+cdef int range_ends(int64_t k) except -1:
+    return (<Watcher>thread().watcher).pop(k)
+
+
+cdef int64_t range_begins(str name) except -2:
+    return (<Watcher>thread().watcher).push(A_RANGE, <PyObject*>name)
+
+
+cdef object watched_module(object module, tuple args, dict kwargs):
+    cdef Watcher w = <Watcher>thread().watcher
+    cdef int64_t k = w.push(A_MODULE, <PyObject*>module)
+    if k >= 0 and w.lines:
+        w.locate(&w.log[k])
+    try:
+        return call_unwatched(module, args, kwargs)
+    finally:
+        if thread().watcher == <PyObject*>w:
+            w.pop(k)
+
+
+watch.apply = watched_apply
+watch.kernel_begins = kernel_begins
+watch.kernel_ends = kernel_ends
+watch.view = watched_view
+watch.node_begins = node_begins
+watch.range_begins = range_begins
+watch.range_ends = range_ends
+watch.module = watched_module
+
+
+# ---- reading a node ------------------------------------------------------------------------------------------------
+
+def describe(Node node not None):
+    """What a node is: (its Op, None for a leaf; its attributes; the shapes of its outputs; its dtype; {name: Tensor saved})."""
+    cdef int i
+    cdef save_t* s
+    cdef Tensor t
+    lays = node.extra.lays if node.extra is not None and node.extra.lays is not None else (node.lay,)
+    saved = {}
+    for i in range(node.nsaves):
+        s = &node.saves[i]
+        if s.storage == NULL:
+            continue
+        t = Tensor.__new__(Tensor)
+        t.storage = <Storage>s.storage
+        t.layout = <Layout>s.layout
+        t.data = s.data
+        t.dtype = s.dtype
+        saved[save_name(s.bit)] = t
+    shapes = tuple([None if lay is None else shape_of(<Layout>lay) for lay in lays])
+    return (None if node.state & N_LEAF else node.op, node.attrs, shapes, dtype_of(node.dtype), saved)
+
+
+def history(Tensor t not None):
+    """The node of a tensor, a leaf's too, as (node, output); None where it has none."""
+    settle(t)
+    return None if t.node is None else (t.node, t.at)
+
+
+def is_freed(Node node not None):
+    """Whether a backward run took what the node saved."""
+    return (node.state & N_FREED) != 0
+
+
+def place(Tensor t not None):
+    """Where a tensor's elements are: (address of the storage object, of the first element, shape, strides, dtype)."""
+    return (<size_t><void*>t.storage, <size_t>t.data, tuple(shape_of(t.layout)),
+            tuple([t.layout.c.stride[i] for i in range(t.layout.c.ndim)]), t.dtype)
