@@ -65,7 +65,7 @@ from math import e, inf, nan, pi  # noqa: E402
 
 newaxis = None
 
-_MODULES = ("autograd", "cuda", "datasets", "nn", "optim", "utils")
+_MODULES = ("autograd", "cuda", "datasets", "nn", "optim", "utils", "viz")
 _FROM_MODULES = {"load": "serialization", "save": "serialization"}
 
 

@@ -6,6 +6,7 @@ from fastgrad import datasets as datasets
 from fastgrad import nn as nn
 from fastgrad import optim as optim
 from fastgrad import utils as utils
+from fastgrad import viz as viz
 from fastgrad._config import get_num_threads as get_num_threads
 from fastgrad._config import set_num_threads as set_num_threads
 from fastgrad._config import show_config as show_config

@@ -103,16 +103,16 @@ def two(lo=0.5, hi=2.0, either=True):
                       [((2, 3), (2, 3)), ((2, 3), (3,)), ((2, 1), (1, 3)), ((), (2,)), ((), ())]]
 
 
-def function(name, rule, sample, doc, dtype="F->F", public="fmi", jvp=DIAGONAL, flops=1):
+def function(name, rule, sample, doc, dtype="F->F", public="fmi", jvp=DIAGONAL, flops=1, numpy=None):
     """Records a function of one input."""
     return op(name, shape="SAME", dtype=dtype, vjp=(rule,), jvp=jvp, family="elementwise", public=public, sample=sample,
-              doc=doc, flops=flops)
+              doc=doc, flops=flops, numpy=numpy)
 
 
-def operation(name, rules, sample, doc, dtype="TT->T", public="", jvp=DIAGONAL, flops=1):
+def operation(name, rules, sample, doc, dtype="TT->T", public="", jvp=DIAGONAL, flops=1, numpy=None):
     """Records a function of several inputs."""
     return op(name, shape="BROADCAST", dtype=dtype, vjp=rules, jvp=jvp, family="elementwise", public=public, sample=sample,
-              doc=doc, flops=flops)
+              doc=doc, flops=flops, numpy=numpy)
 
 
 # ---- choices, comparisons, tests -----------------------------------------------------------------------------------
@@ -121,23 +121,26 @@ cdef Op WHERE = operation(
     "where", (None, lambda g, x0: where(x0, g, 0), lambda g, x0: where(x0, 0, g)),
     lambda r: [((r.random((2, 3)) < 0.5, r.normal(size=(2, 3)), r.normal(size=3)), {}),
                ((r.random(3) < 0.5, r.normal(size=(2, 1)), 0.5), {})],
-    "x1 where the condition x0 holds, else x2.", dtype="bTT->T")
+    "x1 where the condition x0 holds, else x2.", dtype="bTT->T", numpy="np.where(x0, x1, x2)")
 for _name, _sign in (("eq", "=="), ("ne", "!="), ("lt", "<"), ("le", "<="), ("gt", ">"), ("ge", ">=")):
     op(_name, shape="BROADCAST", dtype="TT->b", vjp=NONE, family="elementwise", public="fm",
-       sample=lambda r: [((r.integers(-2, 3, (2, 3)), r.integers(-2, 3, 3)), {})], doc=f"x0 {_sign} x1, as bool.")
+       sample=lambda r: [((r.integers(-2, 3, (2, 3)), r.integers(-2, 3, 3)), {})], doc=f"x0 {_sign} x1, as bool.",
+       numpy=f"x0 {_sign} x1")
 for _name, _doc in (("logical_and", "both are"), ("logical_or", "either is"), ("logical_xor", "exactly one is")):
     op(_name, shape="BROADCAST", dtype="TT->b", vjp=NONE, family="elementwise", public="fm",
-       sample=lambda r: [((r.integers(0, 2, (2, 3)), r.integers(0, 2, 3)), {})], doc=f"Whether {_doc} not 0, as bool.")
+       sample=lambda r: [((r.integers(0, 2, (2, 3)), r.integers(0, 2, 3)), {})], doc=f"Whether {_doc} not 0, as bool.",
+       numpy=f"np.{_name}(x0, x1)")
 for _name, _doc in (("logical_not", "it is 0"), ("isnan", "it is NaN"), ("isinf", "it is infinite"),
                     ("isfinite", "it is neither infinite nor NaN")):
     op(_name, shape="SAME", dtype="T->b", vjp=NONE, family="elementwise", public="fm",
        sample=lambda r: [((r.choice([0.0, 1.0, float("nan"), float("inf"), -float("inf")], (2, 3)),), {})],
-       doc=f"Whether {_doc}, as bool.")
+       doc=f"Whether {_doc}, as bool.", numpy=f"np.{_name}(x0)")
 for _name, _sign in (("bitwise_and", "&"), ("bitwise_or", "|"), ("bitwise_xor", "^")):
     op(_name, shape="BROADCAST", dtype="TT->T", vjp=NONE, family="elementwise", public="fmi",
-       sample=lambda r: [((r.integers(0, 99, (2, 3)), r.integers(0, 99, 3)), {})], doc=f"x0 {_sign} x1, of integers or bools.")
+       sample=lambda r: [((r.integers(0, 99, (2, 3)), r.integers(0, 99, 3)), {})], doc=f"x0 {_sign} x1, of integers or bools.",
+       numpy=f"x0 {_sign} x1")
 op("bitwise_not", shape="SAME", dtype="T->T", vjp=NONE, family="elementwise", public="fmi",
-   sample=lambda r: [((r.integers(0, 99, (2, 3)),), {})], doc="~x0, of integers or bools.")
+   sample=lambda r: [((r.integers(0, 99, (2, 3)),), {})], doc="~x0, of integers or bools.", numpy="~x0")
 cdef Op EQ = declare("eq")
 cdef Op NE = declare("ne")
 cdef Op LT = declare("lt")
@@ -148,60 +151,66 @@ cdef Op COPY = declare("copy")
 
 # ---- arithmetic ----------------------------------------------------------------------------------------------------
 
-cdef Op ADD = operation("add", (lambda g: g, lambda g: g), two(), "x0 + x1.", jvp=LINEAR)
-cdef Op SUB = operation("sub", (lambda g: g, lambda g: -g), two(), "x0 - x1.", jvp=LINEAR)
-cdef Op MUL = operation("mul", (lambda g, x1: times(g, x1), lambda g, x0: times(g, x0)), two(), "x0 * x1.", public="fmi")
+cdef Op ADD = operation("add", (lambda g: g, lambda g: g), two(), "x0 + x1.", jvp=LINEAR, numpy="x0 + x1")
+cdef Op SUB = operation("sub", (lambda g: g, lambda g: -g), two(), "x0 - x1.", jvp=LINEAR, numpy="x0 - x1")
+cdef Op MUL = operation("mul", (lambda g, x1: times(g, x1), lambda g, x0: times(g, x0)), two(), "x0 * x1.", public="fmi",
+                        numpy="x0 * x1")
 cdef Op DIV = operation("div", (lambda g, x1: over(g, x1), lambda g, x1, y: -over(times(g, y), x1)), two(), "x0 / x1.",
-                        dtype="FF->F")
+                        dtype="FF->F", numpy="x0 / x1")
 cdef Op MUL_VJP = operation("mul_vjp", (lambda g, x1: times(g, x1), lambda g, x0: cross(g, x0)), None,
-                            "x0 * x1, and 0 where x0 is 0.")
+                            "x0 * x1, and 0 where x0 is 0.", numpy="x0 * x1")
 cdef Op MUL_VJP_VJP = operation("mul_vjp_vjp", (lambda g, x1: cross(g, x1), lambda g, x0: cross(g, x0)), None,
-                                "x0 * x1, and 0 where either is 0.")
+                                "x0 * x1, and 0 where either is 0.", numpy="x0 * x1")
 cdef Op DIV_VJP = operation("div_vjp", (lambda g, x1: over(g, x1), lambda g, x0, x1: -over(over(cross(g, x0), x1), x1)), None,
-                            "x0 / x1, and 0 where x0 is 0.")
+                            "x0 / x1, and 0 where x0 is 0.", numpy="x0 / x1")
 cdef Op POW = operation("pow", (lambda g, x0, x1: apply3(POW_VJP, g, x0, x1, None),
                                 lambda g, x0, x1, y: where((x0 == 0) & (x1 >= 0), 0, times(times(g, y), of(LOG, x0)))),
-                        two(either=False), "x0 to the power x1.", public="fmi", flops=20)
+                        two(either=False), "x0 to the power x1.", public="fmi", flops=20, numpy="x0**x1")
 cdef Op POW_VJP = operation("pow_vjp", (lambda g, x1, x2: apply3(POW_VJP, g, x1, x2, None),
                                         lambda g, x0, x1, x2: apply3(POW_VJP, times(cross(g, x0), x2), x1, x2 - 1, None),
                                         lambda g, x0, x1, x2: power_slope(cross(g, x0), x1, x2)), None,
-                            "x0 * x2 * x1^(x2 - 1).", dtype="TTT->T", flops=20)
-function("neg", lambda g: -g, one(0.5, 2, True), "-x0.", dtype="T->T", jvp=LINEAR)
+                            "x0 * x2 * x1^(x2 - 1).", dtype="TTT->T", flops=20, numpy="x0 * x2 * x1 ** (x2 - 1)")
+function("neg", lambda g: -g, one(0.5, 2, True), "-x0.", dtype="T->T", jvp=LINEAR, numpy="-x0")
 cdef Op ABS = function("abs", lambda g, x0: times(g, of(SIGN, x0)), one(0.5, 2, True), "|x0|; the derivative at 0 is 0.",
-                       dtype="T->T")
-cdef Op SIGN = function("sign", lambda g: zeros_like(g), one(0.5, 2, True), "-1, 0 or 1, the sign of x0.", dtype="T->T")
-function("square", lambda g, x0: times(g, x0 + x0), one(0.5, 2, True), "x0^2.", dtype="T->T")
-function("reciprocal", lambda g, y: -times(times(g, y), y), one(0.5, 2, True), "1 / x0.")
-cdef Op SQRT = function("sqrt", lambda g, y: over(g, y + y), one(0.5, 2), "The square root.")
-function("rsqrt", lambda g, y: times(times(g, y), y * y) * -0.5, one(0.5, 2), "1 / sqrt(x0).", flops=2)
+                       dtype="T->T", numpy="np.abs(x0)")
+cdef Op SIGN = function("sign", lambda g: zeros_like(g), one(0.5, 2, True), "-1, 0 or 1, the sign of x0.", dtype="T->T",
+                        numpy="np.sign(x0)")
+function("square", lambda g, x0: times(g, x0 + x0), one(0.5, 2, True), "x0^2.", dtype="T->T", numpy="np.square(x0)")
+function("reciprocal", lambda g, y: -times(times(g, y), y), one(0.5, 2, True), "1 / x0.", numpy="1 / x0")
+cdef Op SQRT = function("sqrt", lambda g, y: over(g, y + y), one(0.5, 2), "The square root.", numpy="np.sqrt(x0)")
+function("rsqrt", lambda g, y: times(times(g, y), y * y) * -0.5, one(0.5, 2), "1 / sqrt(x0).", flops=2,
+         numpy="1 / np.sqrt(x0)")
 cdef Op MAXIMUM = operation("maximum", (lambda g, x0, x1: apply3(MAXIMUM_VJP, g, x0, x1, None),
                                         lambda g, x0, x1: apply3(MAXIMUM_VJP, g, x1, x0, None)), two(), public="fm",
-                            doc="The larger of both, NaN if either is; equal ones share the gradient.")
+                            doc="The larger of both, NaN if either is; equal ones share the gradient.",
+                            numpy="np.maximum(x0, x1)")
 cdef Op MINIMUM = operation("minimum", (lambda g, x0, x1: apply3(MAXIMUM_VJP, g, x1, x0, None),
                                         lambda g, x0, x1: apply3(MAXIMUM_VJP, g, x0, x1, None)), two(), public="fm",
-                            doc="The smaller of both, NaN if either is; equal ones share the gradient.")
+                            doc="The smaller of both, NaN if either is; equal ones share the gradient.",
+                            numpy="np.minimum(x0, x1)")
 cdef Op MAXIMUM_VJP = operation("maximum_vjp", (lambda g, x1, x2: apply3(MAXIMUM_VJP, g, x1, x2, None), None, None), None,
-                                "x0 where x1 > x2, half of it where they are equal, else 0.", dtype="TTT->T")
+                                "x0 where x1 > x2, half of it where they are equal, else 0.", dtype="TTT->T",
+                                numpy="x0 * ((x1 > x2) + 0.5 * (x1 == x2))")
 operation("lerp", (lambda g, x2: times(g, 1 - x2), lambda g, x2: times(g, x2), lambda g, x0, x1: times(g, x1 - x0)),
           lambda r: [((r.normal(size=(2, 3)), r.normal(size=(2, 3)), 0.3), {}),
                      ((r.normal(size=(2, 1)), r.normal(size=3), r.uniform(0.6, 0.9, (2, 3))), {})],
-          "x0 + x2 (x1 - x0).", dtype="TTT->T", public="fmi", flops=3)
+          "x0 + x2 (x1 - x0).", dtype="TTT->T", public="fmi", flops=3, numpy="x0 + x2 * (x1 - x0)")
 cdef Op ADDCMUL = operation("addcmul", (lambda g: g, lambda g, x2, a: times(g * factor(a), x2),
                                         lambda g, x1, a: times(g * factor(a), x1)),
                             lambda r: [((r.normal(size=(2, 3)), r.normal(size=(2, 1)), r.normal(size=3)), {"value": 0.5})],
-                            "x0 + value * x1 * x2.", dtype="TTT->T", flops=3)
+                            "x0 + value * x1 * x2.", dtype="TTT->T", flops=3, numpy="x0 + {f0} * x1 * x2")
 cdef Op ADDCDIV = operation("addcdiv", (lambda g: g, lambda g, x2, a: over(g * factor(a), x2),
                                         lambda g, x1, x2, a: -over(over(times(g * factor(a), x1), x2), x2)),
                             lambda r: [((r.normal(size=(2, 3)), r.normal(size=(2, 1)), r.uniform(0.5, 2, 3)), {"value": 0.5})],
-                            "x0 + value * x1 / x2.", dtype="TTT->T", flops=3)
+                            "x0 + value * x1 / x2.", dtype="TTT->T", flops=3, numpy="x0 + {f0} * x1 / x2")
 operation("hypot", (lambda g, x0, y: over(times(g, x0), y), lambda g, x1, y: over(times(g, x1), y)), two(),
-          "sqrt(x0^2 + x1^2).", public="fmi", flops=4)
+          "sqrt(x0^2 + x1^2).", public="fmi", flops=4, numpy="np.hypot(x0, x1)")
 cdef Op FMOD = operation("fmod", (lambda g: g, lambda g, x0, x1: -times(g, of(TRUNC, x0 / x1))), two(),
-                         "The remainder of x0 / x1 with the sign of x0.", public="fmi", flops=4)
+                         "The remainder of x0 / x1 with the sign of x0.", public="fmi", flops=4, numpy="np.fmod(x0, x1)")
 operation("remainder", (lambda g: g, lambda g, x0, x1: -times(g, apply2(FLOOR_DIVIDE, x0, x1))), two(),
-          "The remainder of x0 / x1 with the sign of x1, as Python's %.", public="fmi", flops=4)
+          "The remainder of x0 / x1 with the sign of x1, as Python's %.", public="fmi", flops=4, numpy="x0 % x1")
 cdef Op FLOOR_DIVIDE = operation("floor_divide", (lambda g: zeros_like(g), lambda g: zeros_like(g)), two(),
-                                 "floor(x0 / x1), as Python's //.", public="fmi", flops=4)
+                                 "floor(x0 / x1), as Python's //.", public="fmi", flops=4, numpy="x0 // x1")
 
 
 cdef object factor(Attrs a):
@@ -218,15 +227,17 @@ cdef object power_slope(object g, object x, object n):
 
 cdef Op CLAMP = function("clamp", lambda g, x0, a: apply3(CLAMP_VJP, g, x0, None, a),
                          lambda r: [((r.uniform(0.5, 2, (2, 3)), 0.8, 1.2), {}), ((r.normal(size=(2, 3)),), {"min": 9.0})],
-                         "x0 between two bounds; the derivative at a bound is 1.", dtype="T->T", public="", flops=2)
+                         "x0 between two bounds; the derivative at a bound is 1.", dtype="T->T", public="", flops=2,
+                         numpy="np.clip(x0, {f0}, {f1})")
 cdef Op CLAMP_MIN = function("clamp_min", lambda g, x0, a: apply3(CLAMP_VJP, g, x0, None, params(factor(a), INFINITY)),
                              lambda r: [((r.uniform(0.5, 2, (2, 3)), 1.2), {})], "x0, but at least a bound.", dtype="T->T",
-                             public="")
+                             public="", numpy="np.maximum(x0, {f0})")
 cdef Op CLAMP_MAX = function("clamp_max", lambda g, x0, a: apply3(CLAMP_VJP, g, x0, None, params(-INFINITY, factor(a))),
                              lambda r: [((r.uniform(0.5, 2, (2, 3)), 1.2), {})], "x0, but at most a bound.", dtype="T->T",
-                             public="")
+                             public="", numpy="np.minimum(x0, {f0})")
 cdef Op CLAMP_VJP = operation("clamp_vjp", (lambda g, x1, a: apply3(CLAMP_VJP, g, x1, None, a), None), None,
-                              "x0 where x1 lies between two bounds, else 0.", flops=2)
+                              "x0 where x1 lies between two bounds, else 0.", flops=2,
+                              numpy="x0 * ((x1 >= {f0}) & (x1 <= {f1}))")
 
 
 cdef object clamped(Tensor x, object lo, object hi, bint here):
@@ -290,55 +301,71 @@ def clamp_max(Tensor input not None, max):
 
 # ---- rounding ------------------------------------------------------------------------------------------------------
 
-function("floor", lambda g: zeros_like(g), one(0.1, 0.9, True), "The next integer below.", dtype="T->T")
-function("ceil", lambda g: zeros_like(g), one(0.1, 0.9, True), "The next integer above.", dtype="T->T")
-cdef Op TRUNC = function("trunc", lambda g: zeros_like(g), one(0.1, 0.9, True), "The next integer towards 0.", dtype="T->T")
+function("floor", lambda g: zeros_like(g), one(0.1, 0.9, True), "The next integer below.", dtype="T->T", numpy="np.floor(x0)")
+function("ceil", lambda g: zeros_like(g), one(0.1, 0.9, True), "The next integer above.", dtype="T->T", numpy="np.ceil(x0)")
+cdef Op TRUNC = function("trunc", lambda g: zeros_like(g), one(0.1, 0.9, True), "The next integer towards 0.", dtype="T->T",
+                         numpy="np.trunc(x0)")
 cdef Op ROUND = function("round", lambda g: zeros_like(g), one(0.1, 0.4, True), "The nearest integer, the even one at a half.",
-                         dtype="T->T", public="")
-function("frac", lambda g: g, one(0.1, 0.9, True), "x0 - trunc(x0).", dtype="T->T")
+                         dtype="T->T", public="", numpy="np.rint(x0)")
+function("frac", lambda g: g, one(0.1, 0.9, True), "x0 - trunc(x0).", dtype="T->T", numpy="x0 - np.trunc(x0)")
 
 
 # ---- exponentials and logarithms -----------------------------------------------------------------------------------
 
-cdef Op EXP = function("exp", lambda g, y: times(g, y), one(0.2, 2, True), "e^x0.", flops=15)
-function("exp2", lambda g, y: times(g, y) * LN2, one(0.2, 2, True), "2^x0.", flops=15)
-function("expm1", lambda g, y: times(g, y + 1), one(0.2, 2, True), "e^x0 - 1, accurate near 0.", flops=15)
-cdef Op LOG = function("log", lambda g, x0: over(g, x0), one(0.5, 2), "The natural logarithm.", flops=20)
-function("log2", lambda g, x0: over(g, x0) * (1 / LN2), one(0.5, 2), "The logarithm to base 2.", flops=20)
-function("log10", lambda g, x0: over(g, x0) * (1 / LN10), one(0.5, 2), "The logarithm to base 10.", flops=20)
-function("log1p", lambda g, x0: over(g, x0 + 1), one(0.2, 0.8, True), "log(1 + x0), accurate near 0.", flops=20)
+cdef Op EXP = function("exp", lambda g, y: times(g, y), one(0.2, 2, True), "e^x0.", flops=15, numpy="np.exp(x0)")
+function("exp2", lambda g, y: times(g, y) * LN2, one(0.2, 2, True), "2^x0.", flops=15, numpy="np.exp2(x0)")
+function("expm1", lambda g, y: times(g, y + 1), one(0.2, 2, True), "e^x0 - 1, accurate near 0.", flops=15,
+         numpy="np.expm1(x0)")
+cdef Op LOG = function("log", lambda g, x0: over(g, x0), one(0.5, 2), "The natural logarithm.", flops=20, numpy="np.log(x0)")
+function("log2", lambda g, x0: over(g, x0) * (1 / LN2), one(0.5, 2), "The logarithm to base 2.", flops=20, numpy="np.log2(x0)")
+function("log10", lambda g, x0: over(g, x0) * (1 / LN10), one(0.5, 2), "The logarithm to base 10.", flops=20,
+         numpy="np.log10(x0)")
+function("log1p", lambda g, x0: over(g, x0 + 1), one(0.2, 0.8, True), "log(1 + x0), accurate near 0.", flops=20,
+         numpy="np.log1p(x0)")
 operation("logaddexp", (lambda g, x0, x1: times(g, of(SIGMOID, x0 - x1)), lambda g, x0, x1: times(g, of(SIGMOID, x1 - x0))),
-          two(), "log(e^x0 + e^x1).", public="fm", flops=40)
+          two(), "log(e^x0 + e^x1).", public="fm", flops=40, numpy="np.logaddexp(x0, x1)")
 operation("xlogy", (lambda g, x0, x1: where((x0 == 0) & (x1 <= 0), 0, times(g, of(LOG, x1))),
                     lambda g, x0, x1: over(times(g, x0), x1)), two(either=False), "x0 log(x1), and 0 where x0 is 0.",
-          dtype="FF->F", public="fmi", flops=20)
+          dtype="FF->F", public="fmi", flops=20, numpy="np.where(x0 == 0, 0, x0 * np.log(x1))")
 
 
 # ---- trigonometric, hyperbolic and error functions -----------------------------------------------------------------
 
-cdef Op SIN = function("sin", lambda g, x0: times(g, of(COS, x0)), one(0.2, 2, True), "The sine.", flops=20)
-cdef Op COS = function("cos", lambda g, x0: -times(g, of(SIN, x0)), one(0.2, 2, True), "The cosine.", flops=20)
-function("tan", lambda g, y: times(g, 1 + y * y), one(0.2, 1, True), "The tangent.", flops=30)
-function("asin", lambda g, x0: over(g, of(SQRT, 1 - x0 * x0)), one(0.1, 0.9, True), "The inverse sine.", flops=20)
-function("acos", lambda g, x0: -over(g, of(SQRT, 1 - x0 * x0)), one(0.1, 0.9, True), "The inverse cosine.", flops=20)
-function("atan", lambda g, x0: over(g, 1 + x0 * x0), one(0.2, 2, True), "The inverse tangent.", flops=20)
+cdef Op SIN = function("sin", lambda g, x0: times(g, of(COS, x0)), one(0.2, 2, True), "The sine.", flops=20,
+                       numpy="np.sin(x0)")
+cdef Op COS = function("cos", lambda g, x0: -times(g, of(SIN, x0)), one(0.2, 2, True), "The cosine.", flops=20,
+                       numpy="np.cos(x0)")
+function("tan", lambda g, y: times(g, 1 + y * y), one(0.2, 1, True), "The tangent.", flops=30, numpy="np.tan(x0)")
+function("asin", lambda g, x0: over(g, of(SQRT, 1 - x0 * x0)), one(0.1, 0.9, True), "The inverse sine.", flops=20,
+         numpy="np.arcsin(x0)")
+function("acos", lambda g, x0: -over(g, of(SQRT, 1 - x0 * x0)), one(0.1, 0.9, True), "The inverse cosine.", flops=20,
+         numpy="np.arccos(x0)")
+function("atan", lambda g, x0: over(g, 1 + x0 * x0), one(0.2, 2, True), "The inverse tangent.", flops=20,
+         numpy="np.arctan(x0)")
 operation("atan2", (lambda g, x0, x1: over(times(g, x1), x0 * x0 + x1 * x1),
                     lambda g, x0, x1: -over(times(g, x0), x0 * x0 + x1 * x1)), two(),
-          "The angle of the point (x1, x0).", dtype="FF->F", public="fmi", flops=30)
-cdef Op SINH = function("sinh", lambda g, x0: times(g, of(COSH, x0)), one(0.2, 2, True), "The hyperbolic sine.", flops=20)
-cdef Op COSH = function("cosh", lambda g, x0: times(g, of(SINH, x0)), one(0.2, 2, True), "The hyperbolic cosine.", flops=20)
-cdef Op TANH = function("tanh", lambda g, y: apply2(TANH_VJP, g, y), one(0.2, 2, True), "The hyperbolic tangent.", flops=20)
+          "The angle of the point (x1, x0).", dtype="FF->F", public="fmi", flops=30, numpy="np.arctan2(x0, x1)")
+cdef Op SINH = function("sinh", lambda g, x0: times(g, of(COSH, x0)), one(0.2, 2, True), "The hyperbolic sine.", flops=20,
+                        numpy="np.sinh(x0)")
+cdef Op COSH = function("cosh", lambda g, x0: times(g, of(SINH, x0)), one(0.2, 2, True), "The hyperbolic cosine.", flops=20,
+                        numpy="np.cosh(x0)")
+cdef Op TANH = function("tanh", lambda g, y: apply2(TANH_VJP, g, y), one(0.2, 2, True), "The hyperbolic tangent.", flops=20,
+                        numpy="np.tanh(x0)")
 cdef Op TANH_VJP = operation("tanh_vjp", (lambda g, x1: apply2(TANH_VJP, g, x1),
-                                          lambda g, x0, x1: times(cross(g, x0), x1) * -2), None, "x0 (1 - x1^2).", flops=3)
-function("erf", lambda g, x0: times(g, of(EXP, -(x0 * x0))) * SLOPE_ERF, one(0.2, 2, True), "The error function.", flops=30)
+                                          lambda g, x0, x1: times(cross(g, x0), x1) * -2), None, "x0 (1 - x1^2).", flops=3,
+                             numpy="x0 * (1 - x1 * x1)")
+function("erf", lambda g, x0: times(g, of(EXP, -(x0 * x0))) * SLOPE_ERF, one(0.2, 2, True), "The error function.", flops=30,
+         numpy="erf(x0)")
 function("erfc", lambda g, x0: times(g, of(EXP, -(x0 * x0))) * -SLOPE_ERF, one(0.2, 2, True), "1 - erf(x0), accurate far out.",
-         flops=30)
-cdef Op SIGMOID = function("sigmoid", lambda g, y: apply2(SIGMOID_VJP, g, y), one(0.2, 2, True), "1 / (1 + e^-x0).", flops=20)
+         flops=30, numpy="1 - erf(x0)")
+cdef Op SIGMOID = function("sigmoid", lambda g, y: apply2(SIGMOID_VJP, g, y), one(0.2, 2, True), "1 / (1 + e^-x0).", flops=20,
+                           numpy="1 / (1 + np.exp(-x0))")
 cdef Op SIGMOID_VJP = operation("sigmoid_vjp", (lambda g, x1: apply2(SIGMOID_VJP, g, x1),
                                                 lambda g, x0, x1: times(cross(g, x0), 1 - x1 - x1)), None,
-                                "x0 x1 (1 - x1).", flops=3)
+                                "x0 x1 (1 - x1).", flops=3, numpy="x0 * x1 * (1 - x1)")
 cdef Op NAN_TO_NUM = function("nan_to_num", lambda g, x0: where(of(ISFINITE, x0), g, 0), one(0.5, 2, True),
-                              "NaN and infinities replaced by numbers.", dtype="T->T", public="")
+                              "NaN and infinities replaced by numbers.", dtype="T->T", public="",
+                              numpy="np.nan_to_num(x0, nan={f0}, posinf={f1}, neginf={f2})")
 
 
 # ---- user functions with parameters --------------------------------------------------------------------------------

@@ -109,14 +109,15 @@ def index_put_vjp_values(Tensor g, Attrs a, *indices):
 cdef Op INDEX = op(
     "index", shape="GIVEN", dtype="Ti*->T", jvp=LINEAR, family="indexing",
     vjp=(lambda g, s0, a, x1, x2, x3, x4, x5, x6, x7, x8: index_vjp(g, s0, a, x1, x2, x3, x4, x5, x6, x7, x8), None),
-    doc="The elements that tensors of indices name along some dimensions, all other dimensions kept.")
+    doc="The elements that tensors of indices name along some dimensions, all other dimensions kept.", numpy="x0[{index}]")
 cdef Op INDEX_PUT = op(
     "index_put", shape="SAME", dtype="TTi*->T", jvp=LINEAR, family="indexing",
     vjp=(lambda g, a, x2, x3, x4, x5, x6, x7, x8, x9: index_put_vjp_x(g, a, x2, x3, x4, x5, x6, x7, x8, x9),
          lambda g, a, x2, x3, x4, x5, x6, x7, x8, x9: index_put_vjp_values(g, a, x2, x3, x4, x5, x6, x7, x8, x9), None),
     sample=lambda r: [((r.normal(size=(4, 3)), (np.array([2, 0]),), r.normal(size=(2, 3))), {}),
                       ((r.normal(size=(4, 3)), (np.array([1, 1]), np.array([0, 0])), r.normal(size=2)), {"accumulate": True})],
-    doc="A copy in which the elements that tensors of indices name are replaced by values, or have values added.")
+    doc="A copy in which the elements that tensors of indices name are replaced by values, or have values added.",
+    numpy="put(x0, np.s_[{index}], x1, {mode})")
 
 
 # ---- keys ----------------------------------------------------------------------------------------------------------
@@ -445,7 +446,7 @@ cdef Op EMBEDDING = op(
     "embedding", shape="GIVEN", dtype="Ti->T", kernel="index", jvp=LINEAR, family="indexing",
     vjp=(lambda g, s0, a, x1: embedding_vjp(g, s0, a, x1), None),
     sample=lambda r: [((np.array([[2, 0], [1, 2]]), r.normal(size=(3, 4))), {})],
-    doc="Rows of a table by index; the row of attrs.i[1], if any, gets no gradient.")
+    doc="Rows of a table by index; the row of attrs.i[1], if any, gets no gradient.", numpy="x0[x1]")
 
 
 @publish(method=False)
@@ -523,18 +524,19 @@ cdef Op GATHER = op(
     vjp=(lambda g, s0, a, x1: scattered(SCATTER_ADD, zeros_like(s0, (<Tensor>g).dtype), a.axis, x1, g), None),
     sample=lambda r: [((r.normal(size=(3, 4)), 1, r.integers(0, 4, size=(2, 5))), {}),
                       ((r.normal(size=(3, 4)), 0, r.integers(0, 3, size=(6, 4))), {})],
-    doc="The elements whose position along one dimension is given for each result.")
+    doc="The elements whose position along one dimension is given for each result.", numpy="gather(x0, {axis}, x1)")
 cdef Op SCATTER = op(
     "scatter", shape="SAME", dtype="TiT->T", jvp=LINEAR, family="indexing",
     vjp=(lambda g, a, x1: scattered(SCATTER, g, a.axis, x1, zeros_like((<Tensor>x1).layout, (<Tensor>g).dtype)), None,
          lambda g, a, x1: gathered(g, a.axis, x1)),
     sample=lambda r: [((r.normal(size=(3, 4)), 1, np.array([[2, 0], [1, 3]]), r.normal(size=(2, 2))), {})],
-    doc="A copy in which elements are replaced, their position along one dimension given for each value.")
+    doc="A copy in which elements are replaced, their position along one dimension given for each value.",
+    numpy="scatter(x0, {axis}, x1, x2)")
 cdef Op SCATTER_ADD = op(
     "scatter_add", shape="SAME", dtype="TiT->T", kernel="scatter", jvp=LINEAR, family="indexing",
     vjp=(lambda g: g, None, lambda g, a, x1: gathered(g, a.axis, x1)),
     sample=lambda r: [((r.normal(size=(3, 4)), 0, r.integers(0, 3, size=(5, 4)), r.normal(size=(5, 4))), {})],
-    doc="As scatter, adding instead of replacing; repeated positions add up.")
+    doc="As scatter, adding instead of replacing; repeated positions add up.", numpy="scatter(x0, {axis}, x1, x2, add=True)")
 
 
 cdef int check_along(Tensor x, int axis, Tensor index, str name) except -1:
@@ -639,7 +641,7 @@ cdef Op MASKED_FILL = op(
     vjp=(lambda g, x1: masked_fill(g, x1, 0), None, lambda g, x1: masked_fill(g, ~x1, 0)),
     sample=lambda r: [((r.normal(size=(3, 4)), r.random((3, 4)) < 0.5, 2.0), {}),
                       ((r.normal(size=(2, 3, 4)), r.random(4) < 0.5, -1.0), {})],
-    doc="The first operand where the mask is false, the value elsewhere.")
+    doc="The first operand where the mask is false, the value elsewhere.", numpy="np.where(x1, x2, x0)")
 
 
 cdef Tensor check_mask(Tensor mask, str name):
@@ -675,7 +677,8 @@ def masked_select(Tensor input not None, Tensor mask not None):
 
 cdef Op NONZERO = op("nonzero", shape="GIVEN", dtype=".->i", vjp=NONE, family="indexing",
                      sample=lambda r: [((r.normal(size=(3, 4)) * (r.uniform(size=(3, 4)) < 0.5),), {})],
-                     doc="The positions of the elements that are not zero, in row-major order, one per row.")
+                     doc="The positions of the elements that are not zero, in row-major order, one per row.",
+                     numpy="np.argwhere(x0)")
 
 
 @publish
@@ -713,7 +716,7 @@ cdef Op CAT = op(
     "cat", shape="GIVEN", dtype="T*->T", jvp=LINEAR, family="indexing", vjp=joint(lambda g, a, shapes: cat_vjp(g, a, shapes)),
     sample=lambda r: [(([r.normal(size=(2, 3)), r.normal(size=(1, 3))],), {}),
                       (([r.normal(size=(2, 1)), r.normal(size=(2, 3)), r.normal(size=(2, 2))], 1), {})],
-    doc="Tensors one after the other along one dimension.")
+    doc="Tensors one after the other along one dimension.", numpy="np.concatenate([{inputs}], axis={axis})")
 
 
 cdef list tensors_of(object tensors, str name):

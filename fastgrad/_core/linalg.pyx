@@ -60,7 +60,8 @@ cdef Op MATMUL = op(
     sample=lambda r: [((r.normal(size=a), r.normal(size=b)), {}) for a, b in (
         ((2, 3), (3, 4)), ((3,), (3,)), ((3,), (3, 2)), ((2, 3), (3,)), ((2, 1, 2, 3), (4, 3, 2)), ((2, 4, 3), (3, 2)),
         ((3,), (2, 3, 2)), ((2, 2, 3), (3,)))],
-    doc="The product of matrices; vectors are rows on the left and columns on the right, leading dimensions broadcast.")
+    doc="The product of matrices; vectors are rows on the left and columns on the right, leading dimensions broadcast.",
+    numpy="x0 @ x1")
 
 
 @publish
@@ -150,6 +151,20 @@ def linear_vjp_vjp(Tensor g0, Tensor g1, Tensor g2, Tensor x0, Tensor x1, Tensor
     return dg, dx, dw
 
 
+def linear_numpy(a, x, w, b):
+    return "x0 @ x1.T" if b is None else "x0 @ x1.T + x2"
+
+
+def linear_vjp_numpy(a, g, x, w):
+    """dx, dw, db as expressions; rows in more dimensions than one are counted as one."""
+    if len(g) == 1:
+        return "x0 @ x2", "np.outer(x0, x1)", "x0"
+    if len(g) == 2:
+        return "x0 @ x2", "x0.T @ x1", "x0.sum(axis=0)"
+    rows = f"x0.reshape(-1, {w[0]})"
+    return "x0 @ x2", f"{rows}.T @ x1.reshape(-1, {w[1]})", f"{rows}.sum(axis=0)"
+
+
 def linear_sample(r):
     w, b = r.normal(size=(4, 3)), r.normal(size=4)
     return [((r.normal(size=(2, 3)), w, b), {}), ((r.normal(size=(2, 2, 3)), w), {}), ((r.normal(size=3), w, b), {})]
@@ -159,12 +174,13 @@ cdef Op LINEAR_VJP = op(
     "linear_vjp", shape=shape_rule(infer_linear_vjp), dtype="TTT->TTT", outputs=3, family="linalg",
     vjp=joint(lambda g0, g1, g2, x0, x1, x2, needs: linear_vjp_vjp(g0, g1, g2, x0, x1, x2, needs)),
     flops=lambda a, g, x, w: 2 * matmul_flops(None, g, w) * bin(a.needs & 3).count("1") // 2,
+    numpy=linear_vjp_numpy,
     doc="The gradients of linear from that of its output: g weight, g^T x, and g summed over its rows.")
 cdef Op LINEAR = op(
     "linear", shape=shape_rule(infer_linear), dtype="TTT->T", family="linalg", sample=linear_sample,
     vjp=joint(lambda g, x0, x1, needs: linear_vjp(g, x0, x1, needs)),
     flops=lambda a, x, w, b=None: matmul_flops(None, x, w[::-1]),
-    doc="x weight^T + bias.")
+    numpy=linear_numpy, doc="x weight^T + bias.")
 
 
 @publish(method=False)

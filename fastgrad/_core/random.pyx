@@ -154,10 +154,11 @@ cdef Op BERNOULLI = op("bernoulli", **FILLED, doc="1 with probability f0, else 0
 cdef Op PERMUTATION = op("permutation", **FILLED, doc="The integers from 0 in random order.")
 cdef Op DROPOUT = op("dropout", shape="SAME", dtype="T->Tb", outputs=2, aux=1, dense=True, family="random",
                      vjp=(lambda g, y1, a: dropout_vjp(g, y1, a),),
-                     doc="f1 x with probability f0, else 0; the mask is kept for the derivative (Srivastava et al., 2014).")
+                     doc="f1 x with probability f0, else 0; the mask is kept for the derivative (Srivastava et al., 2014).",
+                     numpy=("x0 * y1 * {f1}", None))
 cdef Op DROPOUT_VJP = op("dropout_vjp", shape="SAME", dtype="Tb->T", dense=True, family="random",
                          vjp=(lambda g, x1, a: dropout_vjp(g, x1, a), None), jvp=LINEAR,
-                         doc="f1 g where the mask is set, else 0.")
+                         doc="f1 g where the mask is set, else 0.", numpy="x0 * x1 * {f1}")
 
 
 cdef Tensor dropout_vjp(Tensor g, Tensor mask, Attrs a):

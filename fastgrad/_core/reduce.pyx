@@ -96,17 +96,17 @@ def along(**kwargs):
 
 
 cdef Op SUM = op("sum", shape="REDUCE", dtype="T->L", vjp=(lambda g, s0, a: spread(g, s0, a),), jvp=LINEAR, family="reduce",
-                 sample=some(), doc="The sum over the given dimensions, or over all; of integers as int64.")
+                 sample=some(), doc="The sum over the given dimensions, or over all; of integers as int64.", numpy="{sum}")
 cdef Op MEAN = op("mean", shape="REDUCE", dtype="T->T", jvp=LINEAR, family="reduce", sample=some(),
                   vjp=(lambda g, s0, a: spread(<Tensor>apply2(DIV, g, count_of(s0, (<Attrs>a).c.axes)), s0, a),),
-                  doc="The mean over the given dimensions, or over all.")
+                  doc="The mean over the given dimensions, or over all.", numpy="x0.mean({over})")
 cdef Op NANSUM = op("nansum", shape="REDUCE", dtype="T->T", family="reduce", sample=some(),
                     vjp=(lambda g, x0, a: where(apply2(EQ, x0, x0), spread(g, (<Tensor>x0).layout, a), 0),),
-                    doc="The sum, where NaN counts as 0.")
+                    doc="The sum, where NaN counts as 0.", numpy="np.nansum(x0, {over})")
 cdef Op PROD = op("prod", shape="REDUCE", dtype="T->L", vjp=(lambda g, x0, a: prod_vjp(g, x0, a),), family="reduce",
                   sample=lambda r: [((r.normal(size=(2, 3)),), {}), ((r.normal(size=(2, 5)),), {"dim": 1}),
                                     ((r.normal(size=(3, 2)) * [[1.0], [0.0], [2.0]],), {"dim": 0, "keepdim": True})],
-                  doc="The product over one dimension, or over all; of integers as int64.")
+                  doc="The product over one dimension, or over all; of integers as int64.", numpy="x0.prod({over})")
 
 
 def prod_vjp(Tensor g, Tensor x, Attrs a):
@@ -201,16 +201,18 @@ cdef object mean_vjp(object g, Tensor x, Attrs a):
 
 
 cdef Op VAR = op("var", shape="REDUCE", dtype="T->T", vjp=(lambda g, x0, a: deviations(x0, a, g),), family="reduce",
-                 sample=some(correction=0), doc="The variance: sum (x - mean)^2 / (n - correction), in two passes.")
+                 sample=some(correction=0), doc="The variance: sum (x - mean)^2 / (n - correction), in two passes.",
+                 numpy="x0.var(ddof={f0}, {over})")
 cdef Op STD = op("std", shape="REDUCE", dtype="T->T", family="reduce", sample=some(),
-                 vjp=(lambda g, x0, y, a: deviations(x0, a, half_over(g, y)),), doc="The square root of the variance.")
+                 vjp=(lambda g, x0, y, a: deviations(x0, a, half_over(g, y)),), doc="The square root of the variance.",
+                 numpy="x0.std(ddof={f0}, {over})")
 cdef Op VAR_MEAN = op("var_mean", shape="REDUCE", dtype="T->TT", outputs=2, kernel="var", family="reduce", sample=some(),
                       vjp=(lambda g0, g1, x0, a: both(None if g0 is None else deviations(x0, a, g0), mean_vjp(g1, x0, a)),),
-                      doc="The variance and the mean.")
+                      doc="The variance and the mean.", numpy=("x0.var(ddof={f0}, {over})", "x0.mean({over})"))
 cdef Op STD_MEAN = op("std_mean", shape="REDUCE", dtype="T->TT", outputs=2, kernel="std", family="reduce", sample=some(),
                       vjp=(lambda g0, g1, x0, y0, a: both(None if g0 is None else deviations(x0, a, half_over(g0, y0)),
                                                           mean_vjp(g1, x0, a)),),
-                      doc="The standard deviation and the mean.")
+                      doc="The standard deviation and the mean.", numpy=("x0.std(ddof={f0}, {over})", "x0.mean({over})"))
 
 
 cdef object spread_of(Op o, Tensor x, object dim, object unbiased, bint keepdim, object correction):
@@ -252,11 +254,12 @@ def std_mean(Tensor input not None, dim=None, unbiased=None, bint keepdim=False,
 
 cdef Op NORM = op("norm", shape="REDUCE", dtype="T->T", vjp=(lambda g, x0, y, a: norm_vjp(g, x0, y, a),), family="reduce",
                   sample=lambda r: [(x, {**k, "p": p}) for p in (2, 1, 3, float("inf")) for x, k in some()(r)],
-                  doc="(sum |x|^p)^(1/p); for p = inf and -inf the largest and smallest |x|, for p = 0 the number of nonzeros.")
+                  doc="(sum |x|^p)^(1/p); for p = inf and -inf the largest and smallest |x|, for p = 0 the number of nonzeros.",
+                  numpy="norm(x0, {f0}, {over})")
 cdef Op LOGSUMEXP = op("logsumexp", shape="REDUCE", dtype="F->F", family="reduce", sample=along(),
                        vjp=(lambda g, x0, y, a: times(spread(g, (<Tensor>x0).layout, a),
                                                       (x0 - spread(y, (<Tensor>x0).layout, a)).exp()),),
-                       doc="log sum e^x, shifted by the maximum so that nothing overflows.")
+                       doc="log sum e^x, shifted by the maximum so that nothing overflows.", numpy="logsumexp(x0, {over})")
 
 
 cdef object safe_power(Tensor x, double p):
@@ -328,23 +331,27 @@ cdef Tensor spread_index(Tensor index, Layout s, Attrs a):
 
 
 cdef Op AMAX = op("amax", shape="REDUCE", dtype="T->T", vjp=(lambda g, x0, y, a: shared(g, x0, y, a),), family="reduce",
-                  sample=some(), doc="The largest element; NaN if there is one.")
+                  sample=some(), doc="The largest element; NaN if there is one.", numpy="x0.max({over})")
 cdef Op AMIN = op("amin", shape="REDUCE", dtype="T->T", vjp=(lambda g, x0, y, a: shared(g, x0, y, a),), family="reduce",
-                  sample=some(), doc="The smallest element; NaN if there is one.")
+                  sample=some(), doc="The smallest element; NaN if there is one.", numpy="x0.min({over})")
 cdef Op MAX_DIM = op("max", shape="REDUCE", dtype="T->Ti", outputs=2, kernel="max_dim", dense=True, family="reduce",
                      vjp=(lambda g0, y1, s0, a: routed(g0, y1, s0, a),), sample=along(),
-                     doc="The largest element along a dimension, and its index.")
+                     doc="The largest element along a dimension, and its index.",
+                     numpy=("x0.max({over})", "x0.argmax({over})"))
 cdef Op MIN_DIM = op("min", shape="REDUCE", dtype="T->Ti", outputs=2, kernel="min_dim", dense=True, family="reduce",
                      vjp=(lambda g0, y1, s0, a: routed(g0, y1, s0, a),), sample=along(),
-                     doc="The smallest element along a dimension, and its index.")
+                     doc="The smallest element along a dimension, and its index.",
+                     numpy=("x0.min({over})", "x0.argmin({over})"))
 cdef Op ARGMAX = op("argmax", shape="REDUCE", dtype="T->i", vjp=NONE, dense=True, family="reduce", sample=along(),
-                    doc="The index of the first largest element, or of the first NaN.")
+                    doc="The index of the first largest element, or of the first NaN.", numpy="x0.argmax({over})")
 cdef Op ARGMIN = op("argmin", shape="REDUCE", dtype="T->i", vjp=NONE, dense=True, family="reduce", sample=along(),
-                    doc="The index of the first smallest element, or of the first NaN.")
+                    doc="The index of the first smallest element, or of the first NaN.", numpy="x0.argmin({over})")
 cdef Op ANY = op("any", shape="REDUCE", dtype="T->b", vjp=NONE, family="reduce", doc="Whether any element is true.",
-                 sample=lambda r: [((r.random((2, 3)) < 0.3,), {}), ((r.random((2, 3)) < 0.3,), {"dim": 1})])
+                 sample=lambda r: [((r.random((2, 3)) < 0.3,), {}), ((r.random((2, 3)) < 0.3,), {"dim": 1})],
+                 numpy="x0.any({over})")
 cdef Op ALL = op("all", shape="REDUCE", dtype="T->b", vjp=NONE, family="reduce", doc="Whether all elements are true.",
-                 sample=lambda r: [((r.random((2, 3)) < 0.7,), {}), ((r.random((2, 3)) < 0.7,), {"dim": 0, "keepdim": True})])
+                 sample=lambda r: [((r.random((2, 3)) < 0.7,), {}), ((r.random((2, 3)) < 0.7,), {"dim": 0, "keepdim": True})],
+                 numpy="x0.all({over})")
 
 
 cdef int need_elements(str who, Tensor x, unsigned int axes, bint whole=False) except -1:

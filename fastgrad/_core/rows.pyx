@@ -60,20 +60,22 @@ cdef int mode_of(object reduction, str who) except -1:
 cdef Op SOFTMAX_VJP = op(
     "softmax_vjp", shape="SAME", dtype="TT->T", dense=True, family="rows", doc="y (g - sum(g y)).",
     vjp=(lambda g, x1, a: apply_list(SOFTMAX_VJP, [g, x1], a),
-         lambda g, x0, x1, a: cross(g, x0 - sums(times(x0, x1), a)) - cross(x0, sums(times(g, x1), a))))
+         lambda g, x0, x1, a: cross(g, x0 - sums(times(x0, x1), a)) - cross(x0, sums(times(g, x1), a))),
+    numpy="x1 * (x0 - (x0 * x1).sum(axis={axis}, keepdims=True))")
 cdef Op SOFTMAX = op(
     "softmax", shape="SAME", dtype="T->T", dense=True, family="rows",
     vjp=(lambda g, y, a: apply_list(SOFTMAX_VJP, [g, y], a),),
     sample=lambda r: [((r.normal(size=(2, 3)),), {"dim": 1}), ((r.normal(size=(2, 3, 2)),), {"dim": -2})],
-    doc="e^x / sum e^x along one dimension, shifted by the maximum.")
+    doc="e^x / sum e^x along one dimension, shifted by the maximum.", numpy="softmax(x0, {axis})")
 cdef Op LOG_SOFTMAX_VJP = op(
     "log_softmax_vjp", shape="SAME", dtype="TT->T", dense=True, family="rows", doc="g - e^y sum(g).",
-    vjp=(lambda g, x1, a: g - sums(times(g, x1.exp()), a), lambda g, x0, x1, a: -times(cross(g, sums(x0, a)), x1.exp())))
+    vjp=(lambda g, x1, a: g - sums(times(g, x1.exp()), a), lambda g, x0, x1, a: -times(cross(g, sums(x0, a)), x1.exp())),
+    numpy="x0 - np.exp(x1) * x0.sum(axis={axis}, keepdims=True)")
 cdef Op LOG_SOFTMAX = op(
     "log_softmax", shape="SAME", dtype="T->T", dense=True, family="rows",
     vjp=(lambda g, y, a: apply_list(LOG_SOFTMAX_VJP, [g, y], a),),
     sample=lambda r: [((r.normal(size=(2, 3)),), {"dim": 1}), ((r.normal(size=(2, 3, 2)),), {"dim": -2})],
-    doc="x - log sum e^x along one dimension, shifted by the maximum.")
+    doc="x - log sum e^x along one dimension, shifted by the maximum.", numpy="log_softmax(x0, {axis})")
 
 
 cdef object along_dim(Op o, Tensor x, object dim, object dtype):
@@ -124,7 +126,8 @@ cdef Op CROSS_ENTROPY_SCALE = op(
     vjp=(lambda g, x1, x2, x3, a: apply_list(CROSS_ENTROPY_SCALE, [g, x1, x2, x3], a),
          lambda g, x0, x1, x2, x3, a: gradient_sum(g, apply_list(CROSS_ENTROPY_SCALE, [x0, ones_like(x1), x2, x3], a), a),
          None, None),
-    doc="The part of cross_entropy_vjp that is linear in the probabilities.")
+    doc="The part of cross_entropy_vjp that is linear in the probabilities.",
+    numpy="cross_entropy_vjp(x1, x0, x2, x3, {axis}, {mode}, {i0}, {f0}, scale_only=True)")
 cdef Op CROSS_ENTROPY_VJP = op(
     "cross_entropy_vjp", shape="SAME", dtype="TTTiT->T", dense=True, family="rows",
     vjp=(lambda g, x0, x1, x3, x4, a: apply_list(CROSS_ENTROPY_SCALE, [
@@ -132,7 +135,8 @@ cdef Op CROSS_ENTROPY_VJP = op(
          lambda g, x0, x1, x2, x3, x4, a: gradient_sum(
              g, apply_list(CROSS_ENTROPY_VJP, [x0, ones_like(x1), x2, x3, x4], a), a),
          None, None, None),
-    doc="g (softmax(x) - target), times weights and divided as the reduction says; x2 is the softmax.")
+    doc="g (softmax(x) - target), times weights and divided as the reduction says; x2 is the softmax.",
+    numpy="cross_entropy_vjp(x1, x2, x3, x4, {axis}, {mode}, {i0}, {f0})")
 cdef Op CROSS_ENTROPY = op(
     "cross_entropy", shape=shape_rule(infer_label_loss), dtype="TiT->TT", outputs=2, aux=1, dense=True, family="rows",
     vjp=(lambda g, x0, y1, x1, x2, a: apply_list(CROSS_ENTROPY_VJP, [x0, g, y1, x1, x2], a), None, None),
@@ -140,17 +144,18 @@ cdef Op CROSS_ENTROPY = op(
                       ((r.normal(size=(2, 3, 2)), r.integers(0, 3, (2, 2))), {"reduction": "none", "label_smoothing": 0.1}),
                       ((r.normal(size=(4, 3)), r.integers(0, 3, 4)), {"reduction": "sum", "ignore_index": 1}),
                       ((r.normal(size=3), r.integers(0, 3, ())), {})],
-    doc="-log softmax(x)[label], with class weights, label smoothing and a label to ignore; its second output is the softmax.")
+    doc="-log softmax(x)[label], with class weights, label smoothing and a label to ignore; its second output is the softmax.",
+    numpy=("cross_entropy(x0, x1, x2, {axis}, {mode}, {i0}, {f0})", "softmax(x0, {axis})"))
 cdef Op NLL_LOSS_VJP = op(
     "nll_loss_vjp", shape="GIVEN", dtype="TiT->T", dense=True, jvp=LINEAR, family="rows",
     vjp=(lambda g, x1, x2, a: apply_list(NLL_LOSS, [g, x1, x2], a), None, None),
-    doc="-g times the weight at the label, 0 elsewhere.")
+    doc="-g times the weight at the label, 0 elsewhere.", numpy="nll_loss_vjp(x0, x1, x2, {out}, {axis}, {mode}, {i0})")
 cdef Op NLL_LOSS = op(
     "nll_loss", shape=shape_rule(infer_label_loss), dtype="TiT->T", dense=True, family="rows",
     vjp=(lambda g, s0, x1, x2, a: apply_list(NLL_LOSS_VJP, [g, x1, x2], shaped(a, s0)), None, None),
     sample=lambda r: [((r.normal(size=(4, 3)), r.integers(0, 3, 4)), {}),
                       ((r.normal(size=(2, 3, 2)), r.integers(0, 3, (2, 2))), {"reduction": "none"})],
-    doc="-x[label], with class weights and a label to ignore.")
+    doc="-x[label], with class weights and a label to ignore.", numpy="nll_loss(x0, x1, x2, {axis}, {mode}, {i0})")
 
 
 cdef Attrs shaped(Attrs a, Layout s):
@@ -256,17 +261,21 @@ cdef object loss_sum(Tensor h, Tensor y, Attrs a):
     return times(h, y) if a.c.mode == NO_REDUCTION else sum_over(<Tensor>times(h, y), all_axes(h), False)
 
 
-def loss(name, curvature, mixed, target_slope, sample, doc):
+def loss(name, curvature, mixed, target_slope, sample, doc, numpy):
     """Records an elementwise loss f(x, t) and its vjp with respect to x.
 
     curvature(x, t, p) and mixed(x, t, p) are the derivatives of df/dx by x and t, target_slope(x, t, p) is df/dt; None: 0.
+    numpy: f and df/dx as expressions.
     """
+    value, slope = numpy
     cdef Op vjp = op(
         name + "_vjp", shape="SAME", dtype="TTT->T", dense=True, family="rows", doc=f"g times the derivative of {name} by x.",
+        numpy=lambda a, *shapes: f"x2 / x0.size * ({slope})" if a.mode == MEAN_REDUCTION else f"x2 * ({slope})",
         vjp=(None if curvature is None else lambda g, x0, x1, x2, a: bent(g, x2, x0, a, curvature(x0, x1, parameter(a))),
              None if mixed is None else lambda g, x0, x1, x2, a: bent(g, x2, x0, a, mixed(x0, x1, parameter(a))),
              lambda g, x0, x1, x2, a: loss_sum(g, apply_list(vjp, [x0, x1, ones_like(x2)], a), a)))
     return op(name, shape=shape_rule(infer_loss), dtype="TT->T", dense=True, family="rows", sample=sample, doc=doc,
+              numpy=lambda a, *shapes: f"({value})" + ("", ".mean()", ".sum()")[a.mode],
               vjp=(lambda g, x0, x1, a: apply_list(vjp, [x0, x1, g], a),
                    lambda g, x0, x1, a: times(weighted(g, x0, a), target_slope(x0, x1, parameter(a)))))
 
@@ -303,24 +312,33 @@ def probabilities(logits):
     return lambda r: [(draw(r, (2, 3)), {"reduction": reduction}) for reduction in ("mean", "sum", "none")]
 
 
-cdef Op MSE = loss("mse_loss", lambda x, t, p: 2, lambda x, t, p: -2, lambda x, t, p: 2 * (t - x), two(), "(x - t)^2.")
-cdef Op L1 = loss("l1_loss", None, None, lambda x, t, p: (t - x).sign(), two(), "|x - t|.")
+cdef Op MSE = loss("mse_loss", lambda x, t, p: 2, lambda x, t, p: -2, lambda x, t, p: 2 * (t - x), two(), "(x - t)^2.",
+                   ("np.square(x0 - x1)", "2 * (x0 - x1)"))
+cdef Op L1 = loss("l1_loss", None, None, lambda x, t, p: (t - x).sign(), two(), "|x - t|.",
+                  ("np.abs(x0 - x1)", "np.sign(x0 - x1)"))
 cdef Op HUBER = loss(
     "huber_loss", lambda x, t, p: mask((x - t).abs() <= p, 1.0), lambda x, t, p: mask((x - t).abs() <= p, -1.0),
-    lambda x, t, p: (t - x).clamp(-p, p), two(), "d^2 / 2 where d = |x - t| <= delta, else delta (d - delta / 2).")
+    lambda x, t, p: (t - x).clamp(-p, p), two(), "d^2 / 2 where d = |x - t| <= delta, else delta (d - delta / 2).",
+    ("np.where(np.abs(x0 - x1) <= {f0}, np.square(x0 - x1) / 2, {f0} * (np.abs(x0 - x1) - {f0} / 2))",
+     "np.clip(x0 - x1, -{f0}, {f0})"))
 cdef Op SMOOTH_L1 = loss(
     "smooth_l1_loss", lambda x, t, p: mask((x - t).abs() < p, 1 / p if p else 0.0),
     lambda x, t, p: mask((x - t).abs() < p, -1 / p if p else 0.0),
     lambda x, t, p: ((t - x) / p).clamp(-1, 1) if p else (t - x).sign(), two(),
-    "d^2 / (2 beta) where d = |x - t| < beta, else d - beta / 2.")
+    "d^2 / (2 beta) where d = |x - t| < beta, else d - beta / 2.",
+    ("np.where(np.abs(x0 - x1) < {f0}, np.square(x0 - x1) / (2 * {f0}), np.abs(x0 - x1) - {f0} / 2)",
+     "np.clip((x0 - x1) / {f0}, -1, 1)"))
 cdef Op BCE = loss(
     "binary_cross_entropy",
     lambda x, t, p: mask(x * (1 - x) > 1e-12, (1 - (x - t) * (1 - 2 * x) / product(x)) / product(x)),
     lambda x, t, p: -1 / product(x), lambda x, t, p: log_or_least(1 - x) - log_or_least(x), probabilities(False),
-    "-(t log x + (1 - t) log(1 - x)) for probabilities x, the logarithms no less than -100.")
+    "-(t log x + (1 - t) log(1 - x)) for probabilities x, the logarithms no less than -100.",
+    ("-x1 * np.maximum(np.log(x0), -100) - (1 - x1) * np.maximum(np.log1p(-x0), -100)",
+     "(x0 - x1) / np.maximum(x0 * (1 - x0), 1e-12)"))
 cdef Op BCE_LOGITS = loss(
     "binary_cross_entropy_with_logits", lambda x, t, p: x.sigmoid() * (-x).sigmoid(), lambda x, t, p: -1.0,
-    lambda x, t, p: -x, probabilities(True), "The binary cross entropy of sigmoid(x), exact for large |x|.")
+    lambda x, t, p: -x, probabilities(True), "The binary cross entropy of sigmoid(x), exact for large |x|.",
+    ("np.maximum(x0, 0) - x0 * x1 + np.log1p(np.exp(-np.abs(x0)))", "1 / (1 + np.exp(-x0)) - x1"))
 
 
 cdef object elementwise_loss(Op o, Tensor x, Tensor t, object reduction, double p):
@@ -531,33 +549,39 @@ def batch_norm_vjp_vjp(h0, h1, h2, g, Tensor x, w, Attrs a):
 cdef Op LAYER_NORM_VJP = op(
     "layer_norm_vjp", shape=shape_rule(infer_layer_norm_vjp), dtype="TTTTT->TTT", outputs=3, dense=True, family="rows",
     vjp=joint(lambda g0, g1, g2, x0, x1, x4, a: layer_norm_vjp_vjp(g0, g1, g2, x0, x1, x4, a)),
-    doc="The gradients of layer_norm by x, weight and bias; g, x, mean, 1 / deviation, weight.")
+    doc="The gradients of layer_norm by x, weight and bias; g, x, mean, 1 / deviation, weight.",
+    numpy=("layer_norm_dx(x0, x1, x4, {i0}, {f0})", "layer_norm_dw(x0, x1, {i0}, {f0})", "leading(np.sum, x0, {i0})"))
 cdef Op LAYER_NORM = op(
     "layer_norm", shape=shape_rule(infer_layer_norm), dtype="TTT->TTT", outputs=3, aux=2, dense=True, family="rows",
     vjp=joint(lambda g, x0, x1, y1, y2, a, needs: apply_list(LAYER_NORM_VJP, [g, x0, y1, y2, x1], needing(a, needs))),
     sample=lambda r: [((r.normal(size=(4, 5)), (5,), r.normal(size=5), r.normal(size=5)), {}),
                       ((r.normal(size=(2, 3, 2)), (3, 2), r.normal(size=(3, 2))), {}), ((r.normal(size=(2, 4)), (4,)), {})],
-    doc="(x - mean) / sqrt(var + eps) * weight + bias over the last dimensions (Ba et al. 2016).")
+    doc="(x - mean) / sqrt(var + eps) * weight + bias over the last dimensions (Ba et al. 2016).",
+    numpy=("layer_norm(x0, x1, x2, {i0}, {f0})", "last(np.mean, x0, {i0})", "1 / np.sqrt(last(np.var, x0, {i0}) + {f0})"))
 cdef Op RMS_NORM_VJP = op(
     "rms_norm_vjp", shape=shape_rule(infer_layer_norm_vjp), dtype="TTTT->TT", outputs=2, dense=True, family="rows",
     vjp=joint(lambda g0, g1, x0, x1, x3, a: rms_norm_vjp_vjp(g0, g1, x0, x1, x3, a)),
-    doc="The gradients of rms_norm by x and weight; g, x, 1 / root mean square, weight.")
+    doc="The gradients of rms_norm by x and weight; g, x, 1 / root mean square, weight.",
+    numpy=("rms_norm_dx(x0, x1, x3, {i0}, {f0})", "rms_norm_dw(x0, x1, {i0}, {f0})"))
 cdef Op RMS_NORM = op(
     "rms_norm", shape=shape_rule(infer_layer_norm), dtype="TT->TT", outputs=2, aux=1, dense=True, family="rows",
     vjp=joint(lambda g, x0, x1, y1, a, needs: apply_list(RMS_NORM_VJP, [g, x0, y1, x1], needing(a, needs))),
     sample=lambda r: [((r.normal(size=(4, 5)), (5,), r.normal(size=5)), {}), ((r.normal(size=(2, 3, 2)), (3, 2)), {})],
-    doc="x / sqrt(mean(x^2) + eps) * weight over the last dimensions (Zhang & Sennrich 2019).")
+    doc="x / sqrt(mean(x^2) + eps) * weight over the last dimensions (Zhang & Sennrich 2019).",
+    numpy=("rms_norm(x0, x1, {i0}, {f0})", "1 / np.sqrt(last(np.mean, x0 * x0, {i0}) + {f0})"))
 cdef Op BATCH_NORM_VJP = op(
     "batch_norm_vjp", shape=shape_rule(infer_batch_norm_vjp), dtype="TTTTT->TTT", outputs=3, dense=True, family="rows",
     vjp=joint(lambda g0, g1, g2, x0, x1, x4, a: batch_norm_vjp_vjp(g0, g1, g2, x0, x1, x4, a)),
-    doc="The gradients of batch_norm by x, weight and bias; g, x, mean, variance, weight.")
+    doc="The gradients of batch_norm by x, weight and bias; g, x, mean, variance, weight.",
+    numpy=("batch_norm_dx(x0, x1, x4, {f0})", "batch_norm_dw(x0, x1, {f0})", "channels(np.sum, x0)"))
 cdef Op BATCH_NORM = op(
     "batch_norm", shape=shape_rule(infer_batch_norm), dtype="TTT->TTT", outputs=3, dense=True, family="rows",
     vjp=joint(lambda g0, x0, x1, y1, y2, a, needs: apply_list(BATCH_NORM_VJP, [g0, x0, y1, y2, x1], needing(a, needs))),
     sample=lambda r: [((r.normal(size=(4, 3)), None, None, r.normal(size=3), r.normal(size=3), True), {}),
                       ((r.normal(size=(3, 2, 4)), None, None, None, None, True), {}),
                       ((r.normal(size=(3, 2)), r.normal(size=2), r.uniform(0.5, 2, 2), r.normal(size=2), r.normal(size=2)), {})],
-    doc="(x - mean) / sqrt(var + eps) * weight + bias for each channel (Ioffe & Szegedy 2015); also the mean and variance.")
+    doc="(x - mean) / sqrt(var + eps) * weight + bias for each channel (Ioffe & Szegedy 2015); also the mean and variance.",
+    numpy=("batch_norm(x0, x1, x2, {f0})", "channels(np.mean, x0)", "channels(np.var, x0)"))
 cdef Op RUNNING_STATS = op("running_stats_", shape="MUTATE", dtype="TT->T", vjp=NONE, family="rows",
                            doc="Moves the running mean and variance towards those of a batch.")
 

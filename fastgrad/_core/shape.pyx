@@ -79,27 +79,33 @@ cdef int read_shape(object shape, int64_t* out, str who) except -1:
 # ---- records -------------------------------------------------------------------------------------------------------
 
 cdef Op CLONE = op("clone", shape="SAME", dtype="T->T", kernel="copy", vjp=(lambda g: g,), jvp=LINEAR, family="shape",
-                   sample=lambda r: [((r.normal(size=(2, 3)),), {})], doc="A copy of the tensor, in memory of its own.")
+                   sample=lambda r: [((r.normal(size=(2, 3)),), {})], doc="A copy of the tensor, in memory of its own.",
+                   numpy="x0.copy()")
 op("copy", shape="SAME", dtype="TT->T", kernel="copy", vjp=(lambda g: None, lambda g: g), jvp=LINEAR, keeps_history=True,
-   family="shape", doc="The second operand, expanded to the shape of the first: what copy_ writes.")
+   family="shape", doc="The second operand, expanded to the shape of the first: what copy_ writes.",
+   numpy=lambda a, *shapes: f"np.broadcast_to(x{len(shapes) - 1}, {{out}}).copy()")
 op("cast", shape="SAME", dtype=".->a", vjp=(lambda g: g,), jvp=LINEAR, family="shape",
-   doc="The same values in another dtype; the tape casts the gradient back.")
+   doc="The same values in another dtype; the tape casts the gradient back.", numpy="x0.astype(np.{dtype})")
 cdef Op RESHAPE = op("reshape", shape="VIEW", dtype=".->a", kernel=False, vjp=(lambda g, s0: reshaped_like(g, s0),), jvp=LINEAR,
                      family="shape", sample=lambda r: [((r.normal(size=(2, 6)), (3, -1)), {}), ((r.normal(size=()), (1, 1)), {})],
-                     doc="The same elements in row-major order, in another shape.")
+                     doc="The same elements in row-major order, in another shape.", numpy="x0.reshape({out})")
 cdef Op PERMUTE = op("permute", shape="VIEW", dtype=".->a", kernel=False, vjp=(lambda g, a: unpermuted(g, a),), jvp=LINEAR,
                      family="shape", sample=lambda r: [((r.normal(size=(2, 3, 4)), (2, 0, 1)), {})],
-                     doc="The dimensions in another order.")
+                     doc="The dimensions in another order.", numpy="x0.transpose({shape})")
 cdef Op EXPAND = op("expand", shape="VIEW", dtype=".->a", kernel=False, vjp=(lambda g: g,), jvp=LINEAR, family="shape",
                     sample=lambda r: [((r.normal(size=(2, 1)), (3, 2, 4)), {})],
-                    doc="Dimensions of size 1 repeated without a copy; the tape sums the gradient back.")
+                    doc="Dimensions of size 1 repeated without a copy; the tape sums the gradient back.",
+                    numpy="np.broadcast_to(x0, {out})")
 cdef Op SLICE = op("slice", shape="VIEW", dtype=".->a", kernel=False, vjp=(lambda g, s0, a: unslice(g, s0, a),), jvp=LINEAR,
-                   family="shape", doc="A strided pattern over the row-major order of the input: what a basic index gives.")
+                   family="shape", doc="A strided pattern over the row-major order of the input: what a basic index gives.",
+                   numpy="{sliced}")
 cdef Op UNSLICE = op("unslice", shape="GIVEN", dtype="T->T", vjp=(lambda g, s0, a: sliced(g, s0, a),), jvp=LINEAR,
-                     family="shape", doc="The adjoint of slice: zeros with the input added at the pattern.")
+                     family="shape", doc="The adjoint of slice: zeros with the input added at the pattern.",
+                     numpy="placed(x0, {out}, np.s_[{key}])")
 cdef Op WRITE = op("write", shape="SAME", dtype="TT->T", dense=True,
                    vjp=joint(lambda g, s0, s1, a, needs: unwrite(g, s0, s1, a, needs)),
-                   jvp=LINEAR, family="shape", doc="The first operand with a strided pattern replaced by the second.")
+                   jvp=LINEAR, family="shape", doc="The first operand with a strided pattern replaced by the second.",
+                   numpy="written(x0, np.s_[{key}], x1)")
 cdef Op SPLIT = op("split", shape="VIEW", dtype=".->a", kernel=False, vjp=(lambda gs, s0, a: unsplit(gs, s0, a),), jvp=LINEAR,
                    family="shape", sample=lambda r: [((r.normal(size=(5, 2)), 2), {}),
                                                      ((r.normal(size=(2, 4)), [1, 3]), {"dim": 1})],

@@ -36,7 +36,7 @@ LETTERS = {"i": FG_I64, "b": FG_BOOL, "f": FG_F32, "d": FG_F64}
 
 
 def op(name, *, shape, dtype, vjp=REQUIRED, jvp=None, kernel=None, outputs=1, aux=0, dense=False,
-       keeps_history=False, flops=None, sample=None, doc=None, family=None, public=""):
+       keeps_history=False, flops=None, numpy=None, sample=None, doc=None, family=None, public=""):
     """Adds a record to the table and returns it.
 
     name      the op's name, PyTorch's where it has one.
@@ -53,6 +53,10 @@ def op(name, *, shape, dtype, vjp=REQUIRED, jvp=None, kernel=None, outputs=1, au
     outputs   how many outputs the kernel has; the last `aux` of them are for the rules only.
     dense     the kernel wants dense inputs; the core copies others.
     flops     function of (attrs, *shapes), or a number per output element.
+    numpy     the op in NumPy, as an expression in the inputs x0, x1, ... (a tuple: one for each output), or a function of
+              (attrs, *shapes) that returns it. Braces hold attributes: {f0} {i0} {axis} {shape}; {over}: the axes of a
+              reduction as keywords; {out} and {dtype} of the output; {key}: a strided pattern as a basic index.
+              `viz.to_flat_numpy` writes a tape out with it.
     sample    function of a NumPy generator returning a list of samples for the tests: (args, kwargs) of the user function.
     doc       one sentence; a formula and its source where there is one.
     public    which names it gets by itself: f function, m method, i in-place method. Ops with parameters of their own
@@ -69,6 +73,7 @@ def op(name, *, shape, dtype, vjp=REQUIRED, jvp=None, kernel=None, outputs=1, au
     o.dense = dense
     o.keeps_history = keeps_history
     o.flops = flops
+    o.numpy = numpy
     o.sample = sample
     o.doc = doc
     o.family = family
