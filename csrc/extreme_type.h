@@ -6,12 +6,20 @@
 FG_ALWAYS_INLINE int FN(above)(T a, T best) { return (a > best) | (IS_NAN(a) & !IS_NAN(best)); }
 FG_ALWAYS_INLINE int FN(below)(T a, T best) { return (a < best) | (IS_NAN(a) & !IS_NAN(best)); }
 
-FG_ALWAYS_INLINE int64_t FN(find)(const T *x, T value) {
+/* Where the first of n elements is that equals `value`, which is one of them. */
+static int64_t FN(find)(const T *x, int64_t n, T value) {
+    enum { BLOCK = 64 };
     int64_t k = 0;
-    if (IS_NAN(value))
+    if (IS_NAN(value)) {
         while (!IS_NAN(x[k])) k++;
-    else
-        while (x[k] != value) k++;
+        return k;
+    }
+    for (; k + BLOCK < n; k += BLOCK) {
+        int found = 0;
+        for (int j = 0; j < BLOCK; j++) found |= x[k + j] == value;
+        if (found) break;
+    }
+    while (x[k] != value) k++;
     return k;
 }
 
@@ -24,7 +32,7 @@ FG_ALWAYS_INLINE int FN(extreme)(const fg_view *v, uint32_t axes, T *value, int6
         for (int64_t o = 0; o < b.outer; o++, x += b.n) {
             T best = FN(row)(x, b.n, 0, kind);
             if (value) value[o] = best;
-            if (index) index[o] = FN(find)(x, best);
+            if (index) index[o] = FN(find)(x, b.n, best);
         }
         return FG_OK;
     }

@@ -62,7 +62,7 @@ LOSS(smooth_l1, fg_fabs(x - t) < p ? FN(square)(x - t) / 2 / p : fg_fabs(x - t) 
 LOSS(binary_cross_entropy, (t - 1) * FN(least_log)(fg_log1p(-x)) - t * FN(least_log)(fg_log(x)),
      (x - t) / ((1 - x) * x > (T)1e-12 ? (1 - x) * x : (T)1e-12))
 /* max(x, 0) - x t + log(1 + exp(-|x|)): no exponential of a positive number */
-LOSS(logits, (x > 0 ? x : 0) - x * t + fg_log1p(fg_exp(-fg_fabs(x))), fg_sigmoid(x) - t)
+LOSS(logits, (x > 0 ? x : 0) - x * t + fg_log1p_exp_below(x), fg_sigmoid(x) - t)
 #undef LOSS
 
 /* A probability outside [0, 1] is refused, NaN included. */

@@ -45,6 +45,7 @@ OP(greater, a != a ? a : a > b ? a : b)
 OP(less, a != a ? a : a < b ? a : b)
 /* NaN may get lost: for the shift of an exponential, which brings it back. */
 OP(larger, a > b ? a : b)
+OP(smaller, a < b ? a : b)
 
 FIN(keep, s)
 FIN(divided, s / p)
@@ -56,8 +57,25 @@ FIN(finite_or_0, s - s == 0 || s != s ? s : 0)
 FIN(log_shifted, fg_log(s) + c)
 
 KIND(add, 0, self, plus, keep)
-KIND(greatest, -INFINITY, self, greater, keep)
-KIND(least, INFINITY, self, less, keep)
+/* Extremes are found without a thought of NaN first: a comparison less for each element. The sum of a block tells
+ * whether there is a NaN in it (or infinities of both signs), which is then looked for. */
+#define EXTREME(name, init, quick, exact)                                                                    \
+    static A FN(name##_run)(const T *x, int64_t n, A c) {                                                    \
+        A best = FN(run)(x, n, c, init, FN(self), FN(quick)), sum = FN(run)(x, n, c, 0, FN(self), FN(plus)); \
+        return sum == sum ? best : FN(run)(x, n, c, init, FN(self), FN(exact));                              \
+    }                                                                                                        \
+    static void FN(name##_rows)(A * s, const T *x, int64_t rows, int64_t step, int64_t w, const A *c) {      \
+        A sum[FN(WIDTH)] = {0};                                                                              \
+        int nan = 0;                                                                                         \
+        FN(rows)(sum, x, rows, step, w, c, FN(self), FN(plus));                                              \
+        for (int64_t j = 0; j < w; j++) nan |= (sum[j] != sum[j]) | (s[j] != s[j]);                          \
+        if (nan) FN(rows)(s, x, rows, step, w, c, FN(self), FN(exact));                                      \
+        else FN(rows)(s, x, rows, step, w, c, FN(self), FN(quick));                                          \
+    }                                                                                                        \
+    static const FN(kind) FN(name) = {init, FN(name##_run), FN(name##_rows), FN(exact##_merge), FN(keep_fin)};
+EXTREME(greatest, -INFINITY, larger, greater)
+EXTREME(least, INFINITY, smaller, less)
+#undef EXTREME
 
 REDUCTION(sum, add)
 REDUCTION(amax, greatest)

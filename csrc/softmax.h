@@ -2,7 +2,7 @@
  * Where the axis is the last, short rows are handled many at a time: what is one exponential for each element runs
  * over a tile of rows at once, since a row of ten would not fill a vector. */
 
-enum { FN(TILE) = 1024, FN(SHORT) = 16 };
+enum { FN(TILE) = 1024, FN(SHORT) = 16, FN(LONG) = 256 };
 
 /* Rows of length n that make a tile. */
 static int64_t FN(tile_rows)(int64_t n) { return n < FN(TILE) ? FN(TILE) / (n > 0 ? n : 1) : 1; }
@@ -54,11 +54,41 @@ static void FN(times_factors)(T *restrict y, const T *restrict a, int64_t rows, 
     }
 }
 
-/* y = exp(x - m), s the sum of each row of y. rows <= tile_rows(n). */
+/* y = exp(x - m) for one block; returns its sum. */
+static T FN(exp_block)(T *restrict y, const T *restrict x, int64_t n, T m) {
+    T sum = 0, lane[FN(LANES)] = {0};
+    int64_t i = 0;
+    for (; i + FN(LANES) <= n; i += FN(LANES))
+        for (int j = 0; j < FN(LANES); j++) {
+            T e = fg_exp_negative(x[i + j] - m);
+            y[i + j] = e;
+            lane[j] += e;
+        }
+    for (; i < n; i++) {
+        y[i] = fg_exp_negative(x[i] - m);
+        sum += y[i];
+    }
+    for (int w = FN(LANES) / 2; w > 0; w /= 2)
+        for (int j = 0; j < w; j++) lane[j] += lane[j + w];
+    return lane[0] + sum;
+}
+
+/* y = exp(x - m), s the sum of each row of y. rows <= tile_rows(n). A long row is its own tile, and is read twice only. */
 static void FN(exp_rows)(T *y, const T *x, int64_t rows, int64_t n, T *m, T *s) {
-    FN(less_top)(y, x, rows, n, m);
-    for (int64_t i = 0; i < rows * n; i++) y[i] = fg_exp(y[i]);
-    FN(row_totals)(s, y, rows, n);
+    if (n < FN(LONG)) {
+        FN(less_top)(y, x, rows, n, m);
+        for (int64_t i = 0; i < rows * n; i++) y[i] = fg_exp_negative(y[i]);
+        FN(row_totals)(s, y, rows, n);
+        return;
+    }
+    for (int64_t r = 0; r < rows; r++, x += n, y += n) {
+        FN(tree) tree;
+        tree.pushed = tree.top = 0;
+        m[r] = FN(row)(x, n, 0, &FN(shift));
+        for (int64_t i = 0; i < n; i += FN(BLOCK))
+            FN(push)(&tree, FN(exp_block)(y + i, x + i, n - i < FN(BLOCK) ? n - i : FN(BLOCK), m[r]), &FN(add));
+        s[r] = FN(total)(&tree, &FN(add));
+    }
 }
 
 /* The same for w <= WIDTH columns whose elements are `step` apart. */
@@ -69,7 +99,7 @@ static void FN(exp_columns)(T *restrict y, const T *restrict x, int64_t n, int64
         for (int64_t j = 0; j < w; j++) m[j] = FN(larger)(m[j], x[k * step + j]);
     for (int64_t k = 0; k < n; k++)
         for (int64_t j = 0; j < w; j++) {
-            T e = fg_exp(x[k * step + j] - m[j]);
+            T e = fg_exp_negative(x[k * step + j] - m[j]);
             y[k * step + j] = e;
             s[j] += e;
         }

@@ -75,6 +75,25 @@ FG_TANH_SOFTPLUS(double, f64)
 FG_GELU_TANH(float, f32)
 FG_GELU_TANH(double, f64)
 
+/* log(1 + e^x) without an exponential of a positive number, and the functions that are made of it. */
+#define FG_SOFTPLUS(T, s)                                                                                           \
+    static inline T fg_log1p_exp_below_##s(T x) { return fg_log1p_unit_##s(fg_exp_negative_##s(-fg_fabs_##s(x))); } \
+    static inline T fg_softplus_##s(T x, T beta, T limit) {                                                         \
+        T z = x * beta, y = ((z > 0 ? z : 0) + fg_log1p_exp_below_##s(z)) / beta;                                   \
+        return z > limit ? x : y;                                                                                   \
+    }                                                                                                               \
+    static inline T fg_logsigmoid_##s(T x) { return (x < 0 ? x : 0) - fg_log1p_exp_below_##s(x); }                  \
+    static inline T fg_gelu_slope_##s(T x) {                                                                        \
+        T slope, cdf = fg_normal_##s(x, &slope);                                                                    \
+        return cdf + slope;                                                                                         \
+    }                                                                                                               \
+    static inline T fg_silu_slope_##s(T x) {                                                                        \
+        T y = fg_sigmoid_##s(x);                                                                                    \
+        return y * (1 + x * (1 - y));                                                                               \
+    }
+FG_SOFTPLUS(float, f32)
+FG_SOFTPLUS(double, f64)
+
 #define FG_TYPED(name, x) _Generic((x), float: fg_##name##_f32, double: fg_##name##_f64)
 #define fg_fabs(x) FG_TYPED(fabs, x)(x)
 #define fg_sqrt(x) FG_TYPED(sqrt, x)(x)
@@ -83,9 +102,14 @@ FG_GELU_TANH(double, f64)
 #define fg_rint(x) FG_TYPED(rint, x)(x)
 #define fg_trunc(x) FG_TYPED(trunc, x)(x)
 #define fg_exp(x) FG_TYPED(exp, x)(x)
+#define fg_exp_is_normal(x) FG_TYPED(exp_is_normal, x)(x)
+#define fg_exp_normal(x) FG_TYPED(exp_normal, x)(x)
+#define fg_exp_negative(x) FG_TYPED(exp_negative, x)(x)
 #define fg_exp2(x) FG_TYPED(exp2, x)(x)
 #define fg_expm1(x) FG_TYPED(expm1, x)(x)
 #define fg_log(x) FG_TYPED(log, x)(x)
+#define fg_is_normal(x) FG_TYPED(is_normal, x)(x)
+#define fg_log_normal(x) FG_TYPED(log_normal, x)(x)
 #define fg_log2(x) FG_TYPED(log2, x)(x)
 #define fg_log10(x) FG_TYPED(log10, x)(x)
 #define fg_log1p(x) FG_TYPED(log1p, x)(x)
@@ -105,6 +129,11 @@ FG_GELU_TANH(double, f64)
 #define fg_erfc(x) FG_TYPED(erfc, x)(x)
 #define fg_sigmoid(x) FG_TYPED(sigmoid, x)(x)
 #define fg_normal_cdf(x) FG_TYPED(normal_cdf, x)(x)
+#define fg_log1p_exp_below(x) FG_TYPED(log1p_exp_below, x)(x)
+#define fg_softplus(x, beta, limit) FG_TYPED(softplus, x)(x, beta, limit)
+#define fg_logsigmoid(x) FG_TYPED(logsigmoid, x)(x)
+#define fg_gelu_slope(x) FG_TYPED(gelu_slope, x)(x)
+#define fg_silu_slope(x) FG_TYPED(silu_slope, x)(x)
 #define fg_gelu_gate(x) FG_TYPED(gelu_gate, x)(x)
 #define fg_gelu_tanh_slope(x) FG_TYPED(gelu_tanh_slope, x)(x)
 #define fg_tanh_softplus(x) FG_TYPED(tanh_softplus, x)(x)

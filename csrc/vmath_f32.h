@@ -34,22 +34,42 @@ static inline float fg_exp_tail_f32(float r) {
     return 0x1.fffffcp-2f + r * (0x1.555490p-3f + r * (0x1.5558eap-5f + r * (0x1.123aaep-7f + r * 0x1.6a2e02p-10f)));
 }
 
-/* exp(x - d) for a small d that x cannot hold. 0.8 ulp; overflow and denormal results are right. */
-static inline float fg_exp_diff_f32(float x, float d) {
-    x = x > 89 ? 89 : x;
-    x = x < -104 ? -104 : x;
-    float shifted = x * FG_LOG2E_F32 + FG_ROUND_F32;
-    float n = shifted - FG_ROUND_F32;
+/* exp(x - d) / 2^n for a small d that x cannot hold; `shifted` becomes n + round. 0.7 to 1.5. */
+static inline float fg_exp_mantissa_f32(float x, float d, float round, float *shifted) {
+    *shifted = x * FG_LOG2E_F32 + round;
+    float n = *shifted - round;
     float r = x - n * FG_LN2_HI_F32 - n * FG_LN2_LO_F32 - d;
     float head = 1 + r; /* what this sum loses is added to the tail */
-    float y = head + (r - (head - 1) + r * r * fg_exp_tail_f32(r));
+    return head + (r - (head - 1) + r * r * fg_exp_tail_f32(r));
+}
+
+/* A shift of `shifted` by 23 bits makes 2^n of it where n + 127 has been added to FG_ROUND. */
+static inline float fg_power_of_2_f32(float shifted) { return fg_from_bits_f32(fg_bits_f32(shifted) << 23); }
+
+static inline float fg_exp_f32(float x) { /* 0.8 ulp; overflow and denormal results are right */
+    x = x > 89 ? 89 : x;
+    x = x < -104 ? -104 : x;
+    float shifted, y = fg_exp_mantissa_f32(x, 0, FG_ROUND_F32, &shifted);
     /* 2^n in two factors, since 2^128 and 2^-150 are no floats */
     int32_t k = (int32_t)(fg_bits_f32(shifted) - fg_bits_f32(FG_ROUND_F32));
     int32_t half = k >> 1;
     return y * fg_from_bits_f32((uint32_t)(half + 127) << 23) * fg_from_bits_f32((uint32_t)(k - half + 127) << 23);
 }
 
-static inline float fg_exp_f32(float x) { return fg_exp_diff_f32(x, 0); }
+/* The same where the result and its inverse are normal numbers. */
+static inline int fg_exp_is_normal_f32(float x) { return fabsf(x) < 87; }
+static inline float fg_exp_normal_f32(float x) {
+    float shifted, y = fg_exp_mantissa_f32(x, 0, FG_ROUND_F32 + 127, &shifted);
+    return y * fg_power_of_2_f32(shifted);
+}
+
+/* exp(x - d) for -104 <= x <= 0: 2^n as 2^(n + 64) 2^-64, so that denormal results are right. */
+static inline float fg_exp_below_f32(float x, float d) {
+    float shifted, y = fg_exp_mantissa_f32(x, d, FG_ROUND_F32 + 191, &shifted);
+    return y * fg_power_of_2_f32(shifted) * 0x1p-64f;
+}
+
+static inline float fg_exp_negative_f32(float x) { return fg_exp_below_f32(x < -104 ? -104 : x, 0); } /* x <= 0 */
 
 static inline float fg_exp2_f32(float x) { /* 1.1 ulp */
     x = x > 129 ? 129 : x;
@@ -64,12 +84,11 @@ static inline float fg_exp2_f32(float x) { /* 1.1 ulp */
 
 /* (exp(x) - 1) / 2 for -25 <= x <= 89: half of it, so that 2^128 is not needed. */
 static inline float fg_half_expm1_f32(float x) {
-    float shifted = x * FG_LOG2E_F32 + FG_ROUND_F32;
-    float n = shifted - FG_ROUND_F32;
+    float shifted = x * FG_LOG2E_F32 + (FG_ROUND_F32 + 126);
+    float n = shifted - (FG_ROUND_F32 + 126);
     float r = x - n * FG_LN2_HI_F32 - n * FG_LN2_LO_F32;
     float tail = 0.5f + r * (0x1.5554dcp-3f + r * (0x1.5554b2p-5f + r * (0x1.120c14p-7f + r * 0x1.6d7e46p-10f)));
-    uint32_t k = fg_bits_f32(shifted) - fg_bits_f32(FG_ROUND_F32);
-    float half = fg_from_bits_f32((k + 126) << 23); /* 2^(n - 1) */
+    float half = fg_power_of_2_f32(shifted); /* 2^(n - 1) */
     return half * (r + r * r * tail) + (half - 0.5f);
 }
 
@@ -85,18 +104,17 @@ static inline float fg_tanh_f32(float x) {
     float p = 0x1.1103eap-3f + z * (-0x1.b7ceep-5f + z * (0x1.4f5834p-6f + z * -0x1.6953fep-8f));
     float small = y + y * z * (-0x1.555524p-2f + z * p);
     float w = y > 9.02f ? 9.02f : y; /* 1 from here on */
-    float shifted = w * (2 * FG_LOG2E_F32) + FG_ROUND_F32;
-    float n = shifted - FG_ROUND_F32;
+    float shifted = w * (2 * FG_LOG2E_F32) + (FG_ROUND_F32 + 126);
+    float n = shifted - (FG_ROUND_F32 + 126);
     float r = 2 * w - n * FG_LN2_HI_F32 - n * FG_LN2_LO_F32;
-    float half = fg_from_bits_f32((fg_bits_f32(shifted) - fg_bits_f32(FG_ROUND_F32) + 126) << 23);
+    float half = fg_power_of_2_f32(shifted); /* 2^(n - 1) */
     float large = 1 - 1 / (half * (1 + (r + r * r * fg_exp_tail_f32(r))) + 0.5f);
     return copysignf(y < 0.65f ? small : large, x);
 }
 
-static inline float fg_sigmoid_f32(
-    float
-        x) { /* 1 / (1 + e^-x), written with e^-|x| for the tails and corrected for the rounding of the sum; 1.9 ulp */
-    float e = fg_exp_f32(-fabsf(x));
+/* 1 / (1 + e^-x), written with e^-|x| for the tails and corrected for the rounding of the sum; 1.9 ulp */
+static inline float fg_sigmoid_f32(float x) {
+    float e = fg_exp_negative_f32(-fabsf(x));
     float sum = 1 + e, lost = e - (sum - 1);
     float y = (x < 0 ? e : 1) / sum;
     return y - y * lost;
@@ -128,6 +146,14 @@ static inline float fg_log_f32(float x) { /* 1 ulp */
     return fg_log_edges_f32(x, (fg_log_tail_f32(f) + k * FG_LN2_LO_F32 + f) + k * FG_LN2_HI_F32);
 }
 
+/* The same for a normal number. */
+static inline int fg_is_normal_f32(float x) { return (x >= 0x1p-126f) & (x < INFINITY); }
+static inline float fg_log_normal_f32(float x) {
+    uint32_t bits = fg_bits_f32(x) - 0x3f3504f3u;
+    float k = (float)((int32_t)bits >> 23), f = fg_from_bits_f32((bits & 0x7fffffu) + 0x3f3504f3u) - 1;
+    return (fg_log_tail_f32(f) + k * FG_LN2_LO_F32 + f) + k * FG_LN2_HI_F32;
+}
+
 static inline float fg_log2_f32(float x) { /* 2 ulp; exact at powers of 2 */
     float k, f = fg_split_f32(x, &k);
     return fg_log_edges_f32(x, (f + fg_log_tail_f32(f)) * FG_LOG2E_F32 + k);
@@ -146,6 +172,13 @@ static inline float fg_log1p_f32(float x) { /* log of u = 1 + x, plus what the s
     float y = (fg_log_tail_f32(f) + (lost + k * FG_LN2_LO_F32) + f) + k * FG_LN2_HI_F32;
     y = fg_log_edges_f32(u, y);
     return x == 0 ? x : y; /* -0 stays -0 */
+}
+
+/* log(1 + u) for 0 <= u <= 1 as u - s (u - z P(z)) with s = u / (2 + u), z = s^2; 1.4 ulp. */
+static inline float fg_log1p_unit_f32(float u) {
+    float s = u / (2 + u), z = s * s;
+    float p = 0x1.9998d2p-2f + z * (0x1.24c9c2p-2f + z * (0x1.bc7b44p-3f + z * 0x1.dbf2aep-3f));
+    return u - s * (u - z * (0x1.555556p-1f + z * p));
 }
 
 /* x - n * pi/2 for |x| < FG_QUADRANTS_F32, and the low bits of n. pi/2 in four parts, so that the first three products
@@ -179,25 +212,25 @@ static inline float fg_cos_f32(float x) { /* 2.3 ulp */
     return fg_sin_cos_f32(r, n + 1);
 }
 
-/* erfc(x) exp(x^2) for x >= 0, as t p(t) with t = 1 / (1 + x/2); relative error 2^-28. */
-static inline float fg_erfcx_f32(float x) {
-    float t = 1 / (1 + 0.5f * x), w = t - 0.5625f;
-    float p = 0x1.4b7896p-7f + w * 0x1.26166ap-5f;
-    p = 0x1.ce63f8p-4f + w * (0x1.e21ecap-7f + w * (-0x1.393c6ap-4f + w * p));
-    p = 0x1.965e90p-4f + w * (-0x1.9623dcp-3f + w * (-0x1.044c6cp-4f + w * p));
-    return t * (0x1.1ca626p-1f + w * (0x1.84622cp-1f + w * (0x1.29fd9ap-1f + w * p)));
+/* exp(x^2 / 2) times the tail of the normal distribution beyond x, 0 <= x <= 14.4: a ratio of polynomials without a
+ * negative coefficient, so that no sum cancels; relative error 2^-27. */
+static inline float fg_tail_f32(float x) {
+    float p = 0.5f + x * (0x1.c09abcp-2f + x * (0x1.76f46ap-3f + x * (0x1.4c72acp-5f + x * 0x1.0d447cp-8f)));
+    float q = 0x1.33adf4p+0f + x * (0x1.e053dep-2f + x * (0x1.a0b03ap-4f + x * 0x1.51790ap-7f));
+    return p / (1 + x * (0x1.ac8f8ep+0f + x * q));
 }
 
-/* exp(-scale x^2), scale 1 or 1/2. The square is split, for its rounding error would be magnified by its size. */
+/* exp(-scale x^2), scale 1 or 1/2, where it is at least exp(-104). The square is split, for its rounding error would be
+ * magnified by its size. */
 static inline float fg_gauss_f32(float x, float scale) {
     float head = fg_from_bits_f32(fg_bits_f32(x) & 0xfffff000u);
-    return fg_exp_diff_f32(-scale * (head * head), scale * ((x - head) * (x + head)));
+    return fg_exp_below_f32(-scale * (head * head), scale * ((x - head) * (x + head)));
 }
 
-static inline float fg_erfc_f32(float x) { /* 6 ulp */
+static inline float fg_erfc_f32(float x) { /* 7 ulp */
     float y = fabsf(x);
-    y = y > 10.5f ? 10.5f : y; /* 0 or 2 from here on */
-    float e = fg_gauss_f32(y, 1) * fg_erfcx_f32(y);
+    y = y > 10.15f ? 10.15f : y; /* 0 or 2 from here on */
+    float e = fg_gauss_f32(y, 1) * 2 * fg_tail_f32(y * 0x1.6a09e6p+0f);
     return x < 0 ? 2 - e : e;
 }
 
@@ -206,15 +239,22 @@ static inline float fg_erf_f32(float x) { /* 2 ulp */
     y = y > 4 ? 4 : y; /* 1 from here on */
     float p = 0x1.54d9ecp-8f + z * (-0x1.aae12cp-11f + z * 0x1.5ef4f2p-14f);
     p = x + x * (0x1.06eba8p-3f + z * (-0x1.812744p-2f + z * (0x1.ce2e1ep-4f + z * (-0x1.b81064p-6f + z * p))));
-    float large = copysignf(1 - fg_gauss_f32(y, 1) * fg_erfcx_f32(y), x);
+    float large = copysignf(1 - fg_gauss_f32(y, 1) * 2 * fg_tail_f32(y * 0x1.6a09e6p+0f), x);
     return y < 0.92f ? p : large;
 }
 
-static inline float fg_normal_cdf_f32(float x) { /* erfc(-x / sqrt(2)) / 2; 8 ulp */
+/* erfc(-x / sqrt(2)) / 2, 8 ulp, and x times its derivative. */
+static inline float fg_normal_f32(float x, float *slope) {
     float y = fabsf(x);
-    y = y > 15 ? 15 : y; /* 0 or 1 from here on */
-    float e = 0.5f * fg_gauss_f32(y, 0.5f) * fg_erfcx_f32(y * 0x1.6a09e6p-1f);
+    y = y > 14.4f ? 14.4f : y; /* 0 or 1 from here on */
+    float gauss = fg_gauss_f32(y, 0.5f), e = gauss * fg_tail_f32(y);
+    *slope = copysignf(y, x) * 0x1.988454p-2f * gauss;
     return x > 0 ? 1 - e : e;
+}
+
+static inline float fg_normal_cdf_f32(float x) {
+    float slope;
+    return fg_normal_f32(x, &slope);
 }
 
 #endif

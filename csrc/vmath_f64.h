@@ -48,6 +48,17 @@ static inline double fg_exp_f64(double x) { /* 1.1 ulp */
     return fg_scale_f64(1 + (r + r * r * fg_exp_tail_f64(r)), shifted);
 }
 
+/* The same where the result and its inverse are normal numbers. */
+static inline int fg_exp_is_normal_f64(double x) { return fabs(x) < 708; }
+static inline double fg_exp_normal_f64(double x) {
+    double shifted = x * FG_LOG2E_F64 + (FG_ROUND_F64 + 1023); /* a shift of its bits makes 2^n of it */
+    double n = shifted - (FG_ROUND_F64 + 1023);
+    double r = x - n * FG_LN2_HI_F64 - n * FG_LN2_LO_F64;
+    return (1 + (r + r * r * fg_exp_tail_f64(r))) * fg_from_bits_f64(fg_bits_f64(shifted) << 52);
+}
+
+static inline double fg_exp_negative_f64(double x) { return fg_exp_f64(x); } /* x <= 0 */
+
 static inline double fg_exp2_f64(double x) { /* 1.1 ulp */
     x = x > 1025 ? 1025 : x;
     x = x < -1080 ? -1080 : x;
@@ -117,6 +128,15 @@ static inline double fg_log_f64(double x) { /* 1 ulp */
     return fg_log_edges_f64(x, (fg_log_tail_f64(f) + k * FG_LN2_LO_F64 + f) + k * FG_LN2_HI_F64);
 }
 
+/* The same for a normal number. */
+static inline int fg_is_normal_f64(double x) { return (x >= 0x1p-1022) & (x < INFINITY); }
+static inline double fg_log_normal_f64(double x) {
+    uint64_t bits = fg_bits_f64(x) + (UINT64_C(1024) << 52) - UINT64_C(0x3fe6a09e667f3bcd);
+    double k = fg_from_bits_f64((bits >> 52) + fg_bits_f64(FG_ROUND_F64)) - (FG_ROUND_F64 + 1024);
+    double f = fg_from_bits_f64((bits & UINT64_C(0xfffffffffffff)) + UINT64_C(0x3fe6a09e667f3bcd)) - 1;
+    return (fg_log_tail_f64(f) + k * FG_LN2_LO_F64 + f) + k * FG_LN2_HI_F64;
+}
+
 static inline double fg_log2_f64(double x) { /* 2 ulp; exact at powers of 2 */
     double k, f = fg_split_f64(x, &k);
     return fg_log_edges_f64(x, (f + fg_log_tail_f64(f)) * FG_LOG2E_F64 + k);
@@ -136,6 +156,8 @@ static inline double fg_log1p_f64(double x) { /* 1.5 ulp */
     y = fg_log_edges_f64(u, y);
     return x == 0 ? x : y;
 }
+
+static inline double fg_log1p_unit_f64(double u) { return fg_log1p_f64(u); } /* 0 <= u <= 1 */
 
 /* x - n * pi/2 for |x| < FG_QUADRANTS_F64, and the low bits of n. */
 #define FG_QUADRANTS_F64 1.6e6
@@ -174,5 +196,10 @@ static inline double fg_cos_f64(double x) { /* 1.5 ulp */
 static inline double fg_erf_f64(double x) { return erf(x); }
 static inline double fg_erfc_f64(double x) { return erfc(x); }
 static inline double fg_normal_cdf_f64(double x) { return 0.5 * erfc(x * -0x1.6a09e667f3bcdp-1); }
+static inline double fg_normal_f64(double x, double *slope) { /* the function, and x times its derivative */
+    double y = fabs(x) > 40 ? copysign(40, x) : x;
+    *slope = y * 0x1.9884533d43651p-2 * fg_exp_f64(y * y * -0.5);
+    return fg_normal_cdf_f64(x);
+}
 
 #endif

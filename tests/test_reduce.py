@@ -161,6 +161,15 @@ def test_nan_wins(kernels, n):
                     assert getattr(t, f"a{name}")(dim).isnan().all()
 
 
+@pytest.mark.parametrize("n", [3, 40, 1100])
+def test_infinities_of_both_signs_are_extremes(kernels, n):
+    x = np.random.default_rng(8).normal(size=n)
+    x[0], x[n - 1] = np.inf, -np.inf
+    for t in (fg.tensor(x), fg.tensor(np.stack([x, x], 1))):
+        assert (t.amax(0) == np.inf).all()
+        assert (t.amin(0) == -np.inf).all()
+
+
 def test_ties():
     """amax and amin share the gradient evenly; max and min along a dim give it to the first."""
     x = fg.tensor([[1.0, 3.0, 3.0], [2.0, 2.0, 2.0]], requires_grad=True)

@@ -52,8 +52,8 @@ def test_softmax(kernels, shape, dim, dtype):
 
 
 def test_softmax_is_exact_under_shifts(kernels):
-    x = fg.tensor([[1.0, 2.0, 4.0]])
-    assert (F.softmax(x, 1) == F.softmax(x + 1024, 1)).all()
+    for x in (fg.tensor([[1.0, 2.0, 4.0]]), fg.tensor([[float(k % 17) for k in range(1500)]])):
+        assert (F.softmax(x, 1) == F.softmax(x + 1024, 1)).all()
 
 
 def test_softmax_of_infinities(kernels):
@@ -61,6 +61,12 @@ def test_softmax_of_infinities(kernels):
     for t, dim in ((x, 1), (x.T, 0)):
         y = F.softmax(t, dim).numpy()
         np.testing.assert_array_equal(y if dim else y.T, [[np.nan] * 2, [0, 1], [np.nan] * 2, [0.5, 0.5]])
+    long = fg.zeros(4, 600)
+    long[0, 300], long[1, 599], long[2, 0], long[3] = np.nan, -np.inf, np.inf, -np.inf
+    y = F.softmax(long, 1).numpy()
+    assert np.isnan(y[[0, 2, 3]]).all()
+    assert y[1, 599] == 0
+    np.testing.assert_allclose(y[1, :599], 1 / 599, rtol=1e-6)
 
 
 def test_softmax_of_nothing():
