@@ -1,12 +1,13 @@
 """Graphs of scalars: built, differentiated and freed; and against the pure-Python tape."""
 
 import pytest
-from scalar_graph import MoonsNet
 
 import fastgrad as fg
 from fastgrad.baselines import scalar_tape
+from fastgrad.bench import graphs
+from fastgrad.bench.scalar_graph import MoonsNet
 
-NODES = [1_000, 100_000, 1_000_000]
+NODES = [10**k for k in range(3, 8)]
 
 
 def chain(nodes):
@@ -33,14 +34,25 @@ def test_backward(benchmark, nodes):
         y.backward()
         found.append(x.grad.item())
 
-    benchmark.pedantic(run, setup=lambda: (chain(nodes), {}), rounds=5)
+    benchmark.pedantic(run, setup=lambda: (chain(nodes), {}), rounds=5 if nodes <= 1_000_000 else 2)
     assert set(found) == {1.0}
 
 
 @pytest.mark.parametrize("nodes", NODES)
 @pytest.mark.benchmark(group="scalar chain")
 def test_free_without_backward(benchmark, nodes):
-    benchmark.pedantic(lambda held: held.clear(), setup=lambda: (([chain(nodes)],), {}), rounds=5)
+    benchmark.pedantic(
+        lambda held: held.clear(), setup=lambda: (([chain(nodes)],), {}), rounds=5 if nodes <= 1_000_000 else 2
+    )
+
+
+@pytest.mark.parametrize("nodes", NODES[2:])
+@pytest.mark.benchmark(group="scalar chain")
+def test_bytes_per_node(benchmark, nodes):
+    """The growth of a new process; below 10^5 nodes it is what the allocators take at a time."""
+    size = benchmark.pedantic(graphs.bytes_per_node, args=("fastgrad", nodes), rounds=1)
+    benchmark.extra_info["bytes per node"] = size.median
+    assert size.median <= graphs.MOST_BYTES
 
 
 TAPES = {

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from fastgrad._core.table import functions, records
+from fastgrad._core.tensor import chosen_set, kernel_sets, use_set
 
 import fastgrad as fg
 
@@ -43,26 +45,44 @@ def test_forward_and_backward(benchmark, elements):
     assert benchmark(run).shape == (elements,)
 
 
-UNARY = ["exp", "log", "sqrt", "tanh", "sigmoid", "sin", "abs", "neg", "relu", "gelu", "silu", "softplus"]
+SETS = [name for name, supported in kernel_sets() if supported]
+SHORT = {"max_time": 0.05, "min_rounds": 3, "warmup": False}
 
 
-def unary(name):
-    return getattr(fg, name, None) or getattr(F, name)
+@pytest.fixture
+def instruction_set(request):
+    before = chosen_set()
+    use_set(request.param)
+    yield request.param
+    use_set(before)
+
+
+# From the table: every public op of one or two floating-point operands, and the further arguments of those that need any.
+GIVEN = {"clamp": (0.7, 1.3), "clamp_min": (0.7,), "clamp_max": (1.3,), "threshold": (0.7, 0.0)}
+ELEMENTWISE = {
+    name: record
+    for name, record in records().items()
+    if record.elementwise and record.nin in (1, 2) and not name.startswith("bitwise")
+    if functions.get(name) or hasattr(F, name)
+}
+REDUCTIONS = [name for name, record in records().items() if record.shape == "REDUCE" and name in functions]
 
 
 @pytest.mark.parametrize("elements", KERNEL_SIZES)
-@pytest.mark.parametrize("name", UNARY)
-@pytest.mark.benchmark(group="elementwise")
-def test_elementwise(benchmark, name, elements):
-    op, x = unary(name), leaf(elements).detach()
-    assert benchmark(op, x).shape == (elements,)
+@pytest.mark.parametrize("instruction_set", SETS, indirect=True)
+@pytest.mark.parametrize("name", ELEMENTWISE)
+@pytest.mark.benchmark(group="elementwise", **SHORT)
+def test_elementwise(benchmark, name, instruction_set, elements):
+    op, x = functions.get(name) or getattr(F, name), leaf(elements).detach()
+    y = benchmark(op, *[x] * ELEMENTWISE[name].nin, *GIVEN.get(name, ()))
+    assert y.shape == (elements,)
 
 
 @pytest.mark.parametrize("elements", KERNEL_SIZES)
 @pytest.mark.parametrize("name", ["exp", "tanh", "relu"])
-@pytest.mark.benchmark(group="elementwise, forward and backward")
+@pytest.mark.benchmark(group="elementwise, forward and backward", **SHORT)
 def test_elementwise_backward(benchmark, name, elements):
-    op, x, g = unary(name), leaf(elements), leaf(elements).detach()
+    op, x, g = functions.get(name) or getattr(F, name), leaf(elements), leaf(elements).detach()
 
     def run():
         x.grad = None
@@ -72,16 +92,15 @@ def test_elementwise_backward(benchmark, name, elements):
     assert benchmark(run).shape == (elements,)
 
 
-REDUCTIONS = ["sum", "mean", "prod", "max", "var", "argmax", "logsumexp"]
-
-
 @pytest.mark.parametrize("elements", KERNEL_SIZES)
+@pytest.mark.parametrize("instruction_set", SETS, indirect=True)
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize("name", REDUCTIONS)
-@pytest.mark.benchmark(group="reductions")
-def test_reduction(benchmark, name, axis, elements):
-    op, x = getattr(fg, name), leaf(elements // 100, 100).detach()
-    y = benchmark(op, x, axis)
+@pytest.mark.benchmark(group="reductions", **SHORT)
+def test_reduction(benchmark, name, axis, instruction_set, elements):
+    op, x = functions[name], leaf(elements // 100, 100).detach()
+    x = x > 1.0 if name in ("any", "all") else x
+    y = benchmark(op, x, dim=axis)
     y = y[0] if isinstance(y, tuple) else y  # max returns its indices, too
     assert y.numel() == (elements // 100, 100)[1 - axis]
 
@@ -94,7 +113,7 @@ def test_softmax(benchmark, name, elements):
     assert benchmark(getattr(fg, name), x, 1).shape == x.shape
 
 
-MATMULS = [(n, n, n) for n in (8, 16, 32, 64, 128, 256, 512)] + [(1, 64, 64), (64, 10, 64), (32, 128, 784)]
+MATMULS = [(n, n, n) for n in (8, 16, 32, 64, 128, 256, 512, 1024)] + [(1, 64, 64), (64, 10, 64), (32, 128, 784)]
 LAYOUTS = {
     "NN": lambda m, n, k: (leaf(m, k), leaf(k, n)),
     "NT": lambda m, n, k: (leaf(m, k), leaf(n, k).mT),

@@ -1,16 +1,18 @@
 """What a training loop is made of: optimiser steps, whole steps, data loading, import."""
 
+import pathlib
 import subprocess
 import sys
 
-import floor
 import numpy as np
 import pytest
-import steps
 
 import fastgrad as fg
-from fastgrad.utils.data import DataLoader, TensorDataset
+from fastgrad.bench import contenders, data, steps
+from fastgrad.bench import floor as floors
+from fastgrad.bench.problem import NotTimedError, Problem, checked
 
+HERE = pathlib.Path(__file__).parent
 OPTIMIZERS = {
     "sgd": fg.optim.SGD,
     "sgd_momentum": lambda params: fg.optim.SGD(params, lr=1e-3, momentum=0.9),
@@ -32,50 +34,30 @@ def test_optimizer(benchmark, make, shapes):
     assert all((p < 1).all() for p in params)
 
 
-def row_id(row):
-    return f"{row.net.replace(', ', 'x')}-{row.optimizer}"
-
-
-@pytest.mark.parametrize("row", steps.ROWS, ids=row_id)
+@pytest.mark.parametrize("name", ["fastgrad", "fastgrad compiled", "floor"])
+@pytest.mark.parametrize("row", steps.ROWS, ids=lambda row: str(row.net).replace(" ", ""))
 @pytest.mark.benchmark(group="MLP steps", min_rounds=3)
-def test_step(benchmark, row):
-    makers = steps.contenders()
-    benchmark(steps.checked(makers["fastgrad"], steps.Problem(row)).run, 1)
-
-
-@pytest.mark.parametrize("row", steps.ROWS, ids=row_id)
-@pytest.mark.benchmark(group="MLP steps", min_rounds=3)
-def test_floor_step(benchmark, row):
+def test_step(benchmark, row, name):
+    floors.use_folder(HERE / "floor")
     try:
-        step = steps.checked(steps.FloorStep, steps.Problem(row))
-    except floor.FloorError as reason:
+        step = checked(contenders.CONTENDERS[name][1], Problem(row.net))
+    except NotTimedError as reason:
         pytest.skip(str(reason))
     benchmark(step.run, 1)
 
 
 @pytest.mark.parametrize("features", [64, 784])
-@pytest.mark.benchmark(group="data loading, one epoch of 2,000 samples")
-def test_data_loader(benchmark, features):
-    data = TensorDataset(fg.zeros(2000, features), fg.zeros(2000, dtype=fg.int64))
-    loader = DataLoader(data, batch_size=32, shuffle=True)
-    assert benchmark(lambda: sum(len(x) for x, _ in loader)) == 2000
-
-
-@pytest.mark.parametrize("features", [64, 784])
-@pytest.mark.benchmark(group="data loading, one epoch of 2,000 samples")
-def test_slices_of_a_permuted_index(benchmark, features):
-    """What the loader is measured against: the same batches, taken by hand from NumPy arrays."""
-    x, t = np.zeros((2000, features), np.float32), np.zeros(2000, np.int64)
-    rng = np.random.default_rng(0)
-
-    def epoch():
-        order, seen = rng.permutation(2000), 0
-        for k in range(0, 2000, 32):
-            at = order[k : k + 32]
-            seen += len(x[at]) + 0 * len(t[at])
-        return seen
-
-    assert benchmark(epoch) == 2000
+@pytest.mark.parametrize("how", ["loader", "slices of Tensors", "slices of arrays"])
+@pytest.mark.benchmark(group="data loading, one shuffled epoch of 2,000 samples")
+def test_data(benchmark, how, features):
+    arrays = np.zeros((data.SAMPLES, features), np.float32), np.zeros(data.SAMPLES, np.int64)
+    tensors = [fg.from_numpy(x) for x in arrays]
+    epoch = {
+        "loader": lambda: data.loader(fg, *tensors),
+        "slices of Tensors": lambda: data.by_hand(fg.randperm, *tensors),
+        "slices of arrays": lambda: data.by_hand(np.random.default_rng(0).permutation, *arrays),
+    }
+    benchmark(epoch[how])
 
 
 @pytest.mark.parametrize("module", ["numpy", "fastgrad"])

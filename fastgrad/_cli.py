@@ -12,6 +12,12 @@ def _demo(argv):
     return main(argv)
 
 
+def _bench(argv):
+    from .bench.command import main
+
+    return main(argv)
+
+
 def _info(argv):
     argparse.ArgumentParser(prog="fastgrad info", description=COMMANDS["info"][1]).parse_args(argv)
     import fastgrad
@@ -22,6 +28,7 @@ def _info(argv):
 
 COMMANDS = {
     "demo": (_demo, "train a small network on handwritten digits and say how fast it was"),
+    "bench": (_bench, "compare with PyTorch, JAX and whatever else is installed, in one run"),
     "info": (_info, "versions, instruction set, BLAS and threads in use"),
 }
 
