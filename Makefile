@@ -12,7 +12,7 @@ dev: ; .venv/bin/pip install --quiet "pip>=25.1" && .venv/bin/pip install --quie
 test: ; .venv/bin/pytest
 lint: ; ruff check . && ruff format --check . && cython-lint fastgrad && clang-format --dry-run -Werror $(C_FILES) && codespell
 stubs: ; mkdir -p build/stubs && cd build/stubs && ../../$(PY) -m mypy.stubtest fastgrad --mypy-config-file ../../pyproject.toml --ignore-disjoint-bases --ignore-unused-allowlist --mypy-config-file ../../pyproject.toml --allowlist ../../tests/stubtest-allow.txt
-bench: ; .venv/bin/pip install --quiet ".[peers]" && $(PY) -P -m fastgrad bench $(BENCH)
+bench: ; $(PY) -P -m fastgrad bench $(BENCH)
 bench-check: ; $(PY) benchmarks/bench_check.py
 docs: ; .venv/bin/pip install --quiet ".[docs]" && cd build && ../.venv/bin/pdoc --output-directory docs fastgrad
 asan-build: ; python3 -m venv build/asan/venv && FASTGRAD_BUILD=asan build/asan/venv/bin/pip install --quiet ".[test]"

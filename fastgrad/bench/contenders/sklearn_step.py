@@ -17,7 +17,7 @@ class SklearnStep:
         if net.loss == "cross_entropy" and net.sizes[-1] == 2:
             raise NotTimedError("has one output for two classes")
         if net.loss == "mse":
-            lr = 2 * lr  # its loss is half the squared error
+            lr = 2 * lr / net.sizes[-1]  # its loss is half the squared error, summed over the outputs
         kind = MLPClassifier if net.loss == "cross_entropy" else MLPRegressor
         self.mlp = kind(
             hidden_layer_sizes=net.sizes[1:-1], solver="sgd", alpha=0.0, batch_size=net.batch,
