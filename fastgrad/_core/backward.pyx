@@ -68,8 +68,8 @@ cdef int append(order_t* o, PyObject* node) except -1:
     return 0
 
 
-cdef int sort(order_t* o, list roots, uint32_t run) except -1:
-    """Appends every node that the roots depend on, inputs first, and stamps it with this run."""
+cdef int sort(order_t* o, list outputs, uint32_t run) except -1:
+    """Appends every node that the outputs depend on, inputs first, and stamps it with this run."""
     cdef frame_t* stack = NULL
     cdef frame_t* grown
     cdef frame_t* top
@@ -77,8 +77,8 @@ cdef int sort(order_t* o, list roots, uint32_t run) except -1:
     cdef Node n
     cdef PyObject* child
     try:
-        for root in roots:
-            n = <Node>root
+        for y in outputs:
+            n = (<Tensor>y).node
             if n.run == run:
                 continue
             while True:
@@ -401,7 +401,7 @@ cdef object run(list outputs, list gradients, list wanted, bint keep, bint creat
     if watched:
         whole = watch.range_begins("backward")
     try:
-        sort(&order, [(<Tensor>t).node for t in outputs], me)
+        sort(&order, outputs, me)
         if restricted:
             for t in wanted:
                 if t.node.run == me:

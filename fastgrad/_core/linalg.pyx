@@ -5,6 +5,7 @@ layouts to the product instead of making transposed views, and the bias costs no
 """
 
 from cpython.object cimport PyObject
+from libc.stdint cimport uint32_t
 
 from .memory cimport Attrs, Layout
 from .shape cimport swapped
@@ -124,14 +125,21 @@ cdef int infer_linear_vjp(Op o, PyObject** xs, int n, Attrs a, PyObject** lays) 
     return 0
 
 
-cdef object linear_vjp(Tensor g, Tensor x, Tensor w, unsigned int needs):
-    cdef PyObject* xs[3]
+cdef Attrs needing(uint32_t needs):
     cdef Attrs a = new_attrs()
     a.c.needs = needs
+    return a
+
+
+cdef tuple NEEDS = tuple([needing(needs) for needs in range(8)])    # attributes are immutable, and shared by all calls
+
+
+cdef object linear_vjp(Tensor g, Tensor x, Tensor w, unsigned int needs):
+    cdef PyObject* xs[3]
     xs[0] = <PyObject*>g
     xs[1] = <PyObject*>x
     xs[2] = <PyObject*>w
-    return apply(LINEAR_VJP, xs, 3, a)
+    return apply(LINEAR_VJP, xs, 3, <Attrs>NEEDS[needs])
 
 
 def linear_vjp_vjp(Tensor g0, Tensor g1, Tensor g2, Tensor x0, Tensor x1, Tensor x2, needs):

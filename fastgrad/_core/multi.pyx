@@ -12,11 +12,21 @@ from .tensor cimport *
 from ._errors import DTypeError, MissingState, ShapeError
 from .table import NONE, op
 
+cdef enum:
+    FEW = 64            # operands up to which a step needs no allocation
+
 cdef Op COPY = declare("copy")
 
-# name -> (record, lists of buffers shaped as the parameters, whether a list of step counts follows, hyperparameters)
+cdef class Step:
+    """What there is to know of an optimiser's step: its record; how many lists of buffers shaped as the parameters it has, and
+    whether a list of step counts follows; how many hyperparameters."""
+
+    def __init__(self, Op op, int buffers, bint counted, int numbers):
+        self.op, self.buffers, self.counted, self.numbers = op, buffers, counted, numbers
+
+
 cdef dict steps = {}
-for _name, _buffers, _counted, _hyper, _doc in (
+for _name, _buffers, _counted, _numbers, _doc in (
     ("sgd_", 0, False, 3, "p -= lr * (g + weight_decay * p)"),
     ("sgd_momentum_", 1, False, 6, "b = momentum * b + (1 - dampening) * g; p -= lr * b, or lr * (g + momentum * b) with "
                                    "Nesterov momentum"),
@@ -24,8 +34,8 @@ for _name, _buffers, _counted, _hyper, _doc in (
     ("adam_", 2, True, 7, "Adam (Kingma and Ba, 2015) and AdamW (Loshchilov and Hutter, 2019)"),
     ("adam_amsgrad_", 3, True, 7, "Adam with the largest second moment so far (Reddi et al., 2018)"),
 ):
-    steps[_name] = (op(_name, shape="MUTATE", dtype="T*->T", vjp=NONE, family="multi",
-                       doc=f"One step for all parameters: {_doc}."), _buffers, _counted, _hyper)
+    steps[_name] = Step(op(_name, shape="MUTATE", dtype="T*->T", vjp=NONE, family="multi",
+                           doc=f"One step for all parameters: {_doc}."), _buffers, _counted, _numbers)
 cdef Op NORM = op("grad_norm", shape="GIVEN", dtype="T*->T", vjp=NONE, dense=True, family="multi",
                   doc="The p-norm of all elements of all inputs together.")
 cdef Op SCALE = op("scale_", shape="MUTATE", dtype="T*->T", vjp=NONE, family="multi", doc="All tensors multiplied by one number.")
@@ -52,68 +62,82 @@ cdef list with_gradient(object params, str who):
     return found
 
 
+cdef Step step_named(str name):
+    step = steps.get(name)
+    if step is None:
+        raise ValueError(f"multi_step: unknown step {name!r}; there are {', '.join(steps)}")
+    return <Step>step
+
+
 def multi_step(str name, Tensor hyper not None, list params not None, *states):
-    """Runs one step of an optimiser on every parameter that has a gradient; returns how many there were.
+    """Runs one step of an optimiser on every parameter that has a gradient.
 
     name: the step's record ("sgd_", "adam_", ...). hyper: float64 vector of its hyperparameters. states: lists parallel to
     params, the step counts last. Parameters and states are written in place. Raises MissingState, before anything is written,
     where a parameter with a gradient has None for a state.
     """
-    cdef int n = len(params), lists = len(states), dtype, buffers, numbers
-    cdef bint counted
-    cdef Op step
-    cdef int count[2]           # parameters to update, of float32 and of float64
-    cdef PyObject** ps
-    if name not in steps:
-        raise ValueError(f"multi_step: unknown step {name!r}; there are {', '.join(steps)}")
-    step, buffers, counted, numbers = steps[name]
-    if lists != buffers + counted:
-        raise ValueError(f"{name}: expected {buffers + counted} lists of state, got {lists}")
-    if hyper.dtype != FG_F64 or hyper.layout.c.size != numbers or not hyper.layout.c.flags & FG_DENSE:
-        raise ValueError(f"{name}: hyper must be a dense float64 vector of {numbers} numbers, got shape {tuple(hyper.shape)}")
+    cdef Step step = step_named(name)
+    cdef int lists = step.buffers + step.counted
+    if len(states) != lists:
+        raise ValueError(f"{name}: expected {lists} lists of state, got {len(states)}")
+    if hyper.dtype != FG_F64 or hyper.layout.c.size != step.numbers or not hyper.layout.c.flags & FG_DENSE:
+        raise ValueError(f"{name}: hyper must be a dense float64 vector of {step.numbers} numbers, got shape "
+                         f"{tuple(hyper.shape)}")
     for values in states:
-        if type(values) is not list or len(<list>values) != n:
-            raise ValueError(f"{name}: each state must be a list of {n} entries, one for each parameter")
-    check_step(step, buffers, params, states, count)
-    ps = <PyObject**>PyMem_Malloc(((lists + 2) * n + 1) * sizeof(PyObject*))
-    if ps == NULL:
-        raise MemoryError()
+        if type(values) is not list or len(<list>values) != len(params):
+            raise ValueError(f"{name}: each state must be a list of {len(params)} entries, one for each parameter")
+    run_step(step, hyper, params, states)
+
+
+cdef int run_step(Step step, Tensor hyper, list params, tuple states) except -1:
+    """multi_step() on lists whose lengths are known to be right; what they hold is checked."""
+    cdef int dtype, n = len(params), room = (len(states) + 2) * n + 1
+    cdef int count[2]           # parameters to update, of float32 and of float64
+    cdef PyObject* small[FEW]
+    cdef PyObject** ps = small
+    check_step(step, params, states, count)
+    if room > FEW:
+        ps = <PyObject**>PyMem_Malloc(room * sizeof(PyObject*))
+        if ps == NULL:
+            raise MemoryError()
     try:
         for dtype in range(2):
             if count[dtype]:
-                step_of_dtype(step, dtype, count[dtype], hyper, params, states, ps)
+                step_of_dtype(step.op, dtype, count[dtype], hyper, params, states, ps)
     finally:
-        PyMem_Free(ps)
-    return count[0] + count[1]
+        if ps != small:
+            PyMem_Free(ps)
+    return 0
 
 
-cdef int check_step(Op step, int buffers, list params, tuple states, int* count) except -1:
+cdef int check_step(Step step, list params, tuple states, int* count) except -1:
     """All that can be wrong is found here, before anything is written."""
     cdef int k, i
+    cdef str name = step.op.name
     cdef Tensor p, g, s
     count[0] = count[1] = 0
     for k in range(len(params)):
         if type(params[k]) is not Tensor:
-            raise TypeError(f"{step.name}: expected Tensors, got {type(params[k]).__name__}")
+            raise TypeError(f"{name}: expected Tensors, got {type(params[k]).__name__}")
         p = <Tensor>params[k]
         g = gradient_of(p)
         if g is None:
             continue
         if g.layout is not p.layout and not same_shape(p.layout, g.layout):
-            raise ShapeError(f"{step.name}: parameter {k} has shape {tuple(p.shape)}, its gradient {tuple(g.shape)}")
+            raise ShapeError(f"{name}: parameter {k} has shape {tuple(p.shape)}, its gradient {tuple(g.shape)}")
         if g.dtype != p.dtype or not fg_is_real(p.dtype):
-            raise DTypeError(f"{step.name}: parameter {k} is {dtype_of(p.dtype).name}, its gradient {dtype_of(g.dtype).name}")
+            raise DTypeError(f"{name}: parameter {k} is {dtype_of(p.dtype).name}, its gradient {dtype_of(g.dtype).name}")
         for i in range(len(states)):
             if (<list>states[i])[k] is None:
-                raise MissingState(f"{step.name}: parameter {k} has a gradient but no state yet")
+                raise MissingState(f"{name}: parameter {k} has a gradient but no state yet")
             if type((<list>states[i])[k]) is not Tensor:
-                raise TypeError(f"{step.name}: a state of parameter {k} is no Tensor but {type(states[i][k]).__name__}")
+                raise TypeError(f"{name}: a state of parameter {k} is no Tensor but {type(states[i][k]).__name__}")
             s = <Tensor>(<list>states[i])[k]
-            if i < buffers and (s.dtype != p.dtype or not same_shape(s.layout, p.layout)):
-                raise ShapeError(f"{step.name}: a state of parameter {k} is {dtype_of(s.dtype).name} of shape {tuple(s.shape)}; "
+            if i < step.buffers and (s.dtype != p.dtype or not same_shape(s.layout, p.layout)):
+                raise ShapeError(f"{name}: a state of parameter {k} is {dtype_of(s.dtype).name} of shape {tuple(s.shape)}; "
                                  f"expected {dtype_of(p.dtype).name} of shape {tuple(p.shape)}")
-            if i == buffers and (s.dtype != FG_F32 or s.layout.c.size != 1):
-                raise ShapeError(f"{step.name}: the step count of parameter {k} must be one float32 number, got "
+            if i == step.buffers and (s.dtype != FG_F32 or s.layout.c.size != 1):
+                raise ShapeError(f"{name}: the step count of parameter {k} must be one float32 number, got "
                                  f"{dtype_of(s.dtype).name} of shape {tuple(s.shape)}")
         count[p.dtype] += 1
     return 0
@@ -123,49 +147,41 @@ cdef int step_of_dtype(Op step, int dtype, int n, Tensor hyper, list params, tup
     """The n parameters of one dtype: `ps` is filled list after list, then the gradients, then hyper."""
     cdef int k, i = 0, j, lists = len(states)
     cdef Tensor p, g
-    cdef list kept = [], copies = []
+    cdef list held = []         # [(dense copy, the tensor it is written back to or None)]
     cdef Attrs a
     for k in range(len(params)):
         p = <Tensor>params[k]
         g = gradient_of(p)
         if g is None or p.dtype != dtype:
             continue
-        ps[i] = written_at(p, kept, copies)
+        ps[i] = written_at(p, held)
         for j in range(lists):
-            ps[(j + 1) * n + i] = written_at(<Tensor>(<list>states[j])[k], kept, copies)
+            ps[(j + 1) * n + i] = written_at(<Tensor>(<list>states[j])[k], held)
         if not g.layout.c.flags & FG_DENSE:
             g = compact(g)
-            kept.append(g)
-        ps[(lists + 1) * n + i] = <PyObject*>g      # borrowed: the leaf, or `kept`, owns it
+            held.append((g, None))
+        ps[(lists + 1) * n + i] = <PyObject*>g      # borrowed: the leaf, or `held`, owns it
         i += 1
     ps[(lists + 2) * n] = <PyObject*>hyper
     a = new_attrs()
     a.c.i[0] = n
     apply_mutating(step, dtype, ps, (lists + 1) * n, ps + (lists + 1) * n, n + 1, a)
-    for original, copy in copies:
-        write_back(<Tensor>original, <Tensor>copy)
+    for copy, original in held:
+        if original is not None:
+            write_back(<Tensor>original, <Tensor>copy)
     return 0
 
 
-cdef inline PyObject* written_at(Tensor t, list kept, list copies) except NULL:
-    """t as a kernel can write it, borrowed."""
-    if t.layout.c.flags & FG_DENSE and not t.storage.readonly:
-        return <PyObject*>t
-    c = target(t, copies)
-    kept.append(c)
-    return <PyObject*>c
-
-
-cdef Tensor target(Tensor t, list copies):
-    """t as a kernel can write it: itself, or a dense copy that is written back afterwards."""
+cdef inline PyObject* written_at(Tensor t, list held) except NULL:
+    """t as a kernel can write it, borrowed: itself, or a dense copy that is written back afterwards."""
     cdef Tensor c
     if t.storage.readonly:
         raise RuntimeError("a parameter or its optimiser state shares read-only memory; clone() it first")
     if t.layout.c.flags & FG_DENSE:
-        return t
+        return <PyObject*>t
     c = compact(t)
-    copies.append((t, c))
-    return c
+    held.append((c, t))
+    return <PyObject*>c
 
 
 cdef int write_back(Tensor t, Tensor c) except -1:
@@ -217,14 +233,14 @@ def grad_norm(params, double norm_type=2.0):
 
 cdef int over_gradients(Op o, object params, list read, double f) except -1:
     cdef list gs = [gradient_of(<Tensor>params[k]) for k in with_gradient(params, o.name)]
-    cdef list copies, targets
+    cdef list held, targets
     for dtype in (FG_F32, FG_F64):
-        copies = []
-        targets = [target(<Tensor>g, copies) for g in gs if (<Tensor>g).dtype == dtype]
+        held = []
+        targets = [<object>written_at(<Tensor>g, held) for g in gs if (<Tensor>g).dtype == dtype]
         if not targets:
             continue
         mutate(o, targets, [cast(<Tensor>r, dtype) for r in read], len(targets), f)
-        for original, copy in copies:
+        for copy, original in held:
             write_back(<Tensor>original, <Tensor>copy)
     return 0
 

@@ -137,9 +137,21 @@ cdef Op CROSS_ENTROPY_VJP = op(
          None, None, None),
     doc="g (softmax(x) - target), times weights and divided as the reduction says; x2 is the softmax.",
     numpy="cross_entropy_vjp(x1, x2, x3, x4, {axis}, {mode}, {i0}, {f0})")
+
+
+cdef object cross_entropy_vjp(object g, object x, object softmax, object labels, object weight, Attrs a):
+    cdef PyObject* xs[5]
+    xs[0] = <PyObject*>x
+    xs[1] = <PyObject*>g
+    xs[2] = <PyObject*>softmax
+    xs[3] = <PyObject*>labels
+    xs[4] = NULL if weight is None else <PyObject*>weight
+    return apply(CROSS_ENTROPY_VJP, xs, 5, a)
+
+
 cdef Op CROSS_ENTROPY = op(
     "cross_entropy", shape=shape_rule(infer_label_loss), dtype="TiT->TT", outputs=2, aux=1, dense=True, family="rows",
-    vjp=(lambda g, x0, y1, x1, x2, a: apply_list(CROSS_ENTROPY_VJP, [x0, g, y1, x1, x2], a), None, None),
+    vjp=(lambda g, x0, y1, x1, x2, a: cross_entropy_vjp(g, x0, y1, x1, x2, a), None, None),
     sample=lambda r: [((r.normal(size=(4, 3)), r.integers(0, 3, 4)), {}),
                       ((r.normal(size=(2, 3, 2)), r.integers(0, 3, (2, 2))), {"reduction": "none", "label_smoothing": 0.1}),
                       ((r.normal(size=(4, 3)), r.integers(0, 3, 4)), {"reduction": "sum", "ignore_index": 1}),
@@ -173,6 +185,7 @@ cdef object label_loss(Op o, Tensor x, Tensor labels, Tensor weight, object igno
     cdef fg_layout* t = &labels.layout.c
     cdef int axis = 1 if l.ndim > 1 else 0
     cdef int k
+    cdef PyObject* xs[3]
     a.c.axis = axis
     a.c.mode = mode_of(reduction, o.name)
     a.c.i[0] = ignore_index
@@ -190,7 +203,10 @@ cdef object label_loss(Op o, Tensor x, Tensor labels, Tensor weight, object igno
             raise_labels(o, x, labels)
     if weight is not None and (weight.layout.c.ndim != 1 or weight.layout.c.size != l.shape[axis]):
         raise ShapeError(f"{o.name}: expected a weight for each of the {l.shape[axis]} classes, got shape {tuple(weight.shape)}")
-    return apply_list(o, [x, labels, weight], a)
+    xs[0] = <PyObject*>x
+    xs[1] = <PyObject*>labels
+    xs[2] = NULL if weight is None else <PyObject*>weight
+    return apply(o, xs, 3, a)
 
 
 cdef int raise_labels(Op o, Tensor x, Tensor labels) except -1:

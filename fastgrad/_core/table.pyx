@@ -112,7 +112,7 @@ cdef int read_dtype(Op o, str text, int outputs, int aux) except -1:
     if ins.endswith("*"):
         o.nin = -1
         ins = ins[:-1]
-    if len(ins) > MAX_X or outputs > 8:
+    if len(ins) > MAX_X or outputs > MAX_Y:
         raise ValueError(f"op {o.name}: too many inputs or outputs")
     for i in range(MAX_X):
         c = ins[min(i, len(ins) - 1)] if ins else "."

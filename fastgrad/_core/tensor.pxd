@@ -57,6 +57,7 @@ cdef enum:
     BIT_Y = 24          # ... bit 24 + k is y_k, ...
     BIT_S = 32          # ... bit 32 + i is s_i
     MAX_ARGS = 16
+    MAX_Y = 8           # outputs of an op
 
 cdef enum:              # where an argument of a rule comes from
     ARG_G, ARG_GS, ARG_Y, ARG_X, ARG_S, ARG_A, ARG_NEEDS, ARG_SHAPES, ARG_CTX
@@ -89,8 +90,8 @@ cdef class Op:
     cdef object infer_py                # a shape rule written in Python: rule(a, *shapes) -> shape or tuple of shapes
     cdef int8_t in_kind[MAX_X]
     cdef int8_t in_fixed[MAX_X]
-    cdef int8_t out_kind[8]
-    cdef int8_t out_fixed[8]
+    cdef int8_t out_kind[MAX_Y]
+    cdef int8_t out_fixed[MAX_Y]
     cdef int8_t fast_out                # elementwise: dtype of the output, -1 = that of the input
     cdef readonly bint elementwise      # SAME or BROADCAST over T or F inputs, one output
     cdef readonly bint dense            # the kernel wants dense inputs

@@ -13,6 +13,7 @@ from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.long cimport PyLong_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from libc.string cimport memcpy
 
 import os
@@ -870,15 +871,20 @@ cdef list apply_views(Op op, Tensor x, list lays, list offsets, Attrs a):
 
 # ---- running a kernel ----------------------------------------------------------------------------------------------
 
-cdef int run_call(Op op, fg_call* c, int64_t work) except -1:
+cdef inline int run_call(Op op, fg_call* c, int64_t work) except -1:
     """Runs one filled call; its code becomes an exception."""
     cdef int rc
-    cdef Storage scratch
     if work >= BIG:
         with nogil:
             rc = c.kernel(c)
     else:
         rc = c.kernel(c)
+    return 0 if rc == FG_OK else run_again(op, c, rc, work)
+
+
+cdef int run_again(Op op, fg_call* c, int rc, int64_t work) except -1:
+    """Gives a kernel the scratch it asks for; any other code becomes an exception."""
+    cdef Storage scratch
     if rc == FG_ESCRATCH:
         scratch = new_storage(c.value)
         c.scratch = scratch.data
@@ -910,54 +916,58 @@ cdef inline void set_view(fg_view* v, Tensor t) noexcept:
     v.dtype = t.dtype
 
 
-cdef void set_empty(fg_view* v) noexcept:
-    v.data = NULL
-    v.lay = &scalar_layout.c
-    v.dtype = 0
+cdef inline int64_t fill_view(fg_view* v, PyObject* t) noexcept:
+    # returns the number of elements; NULL: an operand left out
+    if t == NULL:
+        v.data = NULL
+        v.lay = &scalar_layout.c
+        v.dtype = 0
+        return 0
+    set_view(v, <Tensor>t)
+    return v.lay.size
 
 
 cdef int run_kernel(Op op, int common, PyObject** ys, int nys, PyObject** xs, int n, Attrs a) except -1:
     """Fills a call for given outputs and inputs and runs it."""
     cdef fg_view small[2 * SMALL_N]
-    cdef fg_view* v = small
+    cdef fg_view* v
+    if nys + n <= 2 * SMALL_N:
+        return run_views(op, common, small, ys, nys, xs, n, a)
+    v = <fg_view*>PyMem_Malloc((nys + n) * sizeof(fg_view))
+    if v == NULL:
+        raise MemoryError()
+    try:
+        return run_views(op, common, v, ys, nys, xs, n, a)
+    finally:
+        PyMem_Free(v)
+
+
+cdef inline int run_views(Op op, int common, fg_view* v, PyObject** ys, int nys, PyObject** xs, int n, Attrs a) except -1:
     cdef fg_call c
     cdef int i
-    cdef int64_t work = 0, token
-    if nys + n > 2 * SMALL_N:
-        v = <fg_view*>PyMem_Malloc((nys + n) * sizeof(fg_view))
-        if v == NULL:
-            raise MemoryError()
+    cdef int64_t work = 0
     for i in range(nys):
-        if ys[i] != NULL:
-            set_view(&v[i], <Tensor>ys[i])
-            work += v[i].lay.size
-        else:
-            set_empty(&v[i])
+        work += fill_view(&v[i], ys[i])
     for i in range(n):
-        if xs[i] != NULL:
-            set_view(&v[nys + i], <Tensor>xs[i])
-            work += v[nys + i].lay.size
-        else:
-            set_empty(&v[nys + i])
+        work += fill_view(&v[nys + i], xs[i])
     c.kernel = op.kernels[common]
     c.attrs = NULL if a is None else &a.c
     c.v = v
     c.scratch = NULL
     c.nout = nys
     c.nin = n
+    if fg_here().special & WATCHED:
+        return run_watched(op, common, &c, work, ys, nys, xs, n, a)
+    return run_call(op, &c, work)
+
+
+cdef int run_watched(Op op, int common, fg_call* c, int64_t work, PyObject** ys, int nys, PyObject** xs, int n,
+                     Attrs a) except -1:
+    cdef int64_t token = watch.kernel_begins(op, common, ys, nys, xs, n, a)
     try:
-        if fg_here().special & WATCHED:
-            token = watch.kernel_begins(op, common, ys, nys, xs, n, a)
-            try:
-                run_call(op, &c, work)
-            finally:
-                watch.kernel_ends(token)
-        else:
-            run_call(op, &c, work)
+        return run_call(op, c, work)
     finally:
-        if v != small:
-            PyMem_Free(v)
-    return 0
+        watch.kernel_ends(token)
 
 
 cdef Tensor compact(Tensor x):
@@ -1119,16 +1129,46 @@ cdef object apply_special(Op op, PyObject** xs, int n, Attrs a):
 
 
 cdef object apply_plain(Op op, PyObject** xs, int n, Attrs a):
-    cdef fg_thread* here = fg_here()
+    cdef int common = settled_dtype(op, xs, n)
+    if common >= 0:
+        return execute(op, common, xs, xs, n, a)
+    return apply_prepared(op, xs, n, a)
+
+
+cdef inline int settled_dtype(Op op, PyObject** xs, int n) noexcept:
+    """The common dtype of operands that go to the kernel as they are; -1 where one must be cast or made dense first, or where
+    something is wrong with them."""
+    cdef int i, kind, common = -1
+    cdef int8_t dtype
+    if n != op.nin or n > SMALL_N:
+        return -1
+    for i in range(n):
+        if xs[i] == NULL:
+            continue
+        kind = op.in_kind[i]
+        dtype = (<Tensor>xs[i]).dtype
+        if kind <= D_REAL:
+            if common < 0:
+                common = dtype
+            if dtype != common or (kind == D_REAL and not fg_is_real(dtype)):
+                return -1
+        elif kind == D_FIXED and dtype != op.in_fixed[i]:
+            return -1
+        if op.dense and not (<Tensor>xs[i]).layout.c.flags & FG_DENSE:
+            return -1
+    if common < 0 or op.kernels[common] == NULL:
+        return -1
+    return common
+
+
+cdef object apply_prepared(Op op, PyObject** xs, int n, Attrs a):
+    """apply_plain() where operands are cast to the op's dtypes, or made dense, first; the checks with messages are here."""
     cdef PyObject* small[2 * SMALL_N]
     cdef PyObject** us = small          # the inputs after casts: what the tape sees
     cdef PyObject** ks                  # ... made dense where the kernel wants it: what the kernel sees
-    cdef PyObject* ys[8]
-    cdef PyObject* lays[8]
-    cdef list kept = None               # owns what was made here
-    cdef Tensor t, out
-    cdef int i, common, k, nys = op.outputs
-    cdef bint grad = False
+    cdef list kept = []                 # owns what was made here
+    cdef Tensor t
+    cdef int i, common, k
     if op.shape is None:
         raise NotImplementedError(f"op {op.name} has no record")
     if op.nin >= 0 and n != op.nin:
@@ -1141,49 +1181,61 @@ cdef object apply_plain(Op op, PyObject** xs, int n, Attrs a):
         if us == NULL:
             raise MemoryError()
     ks = us + n
-    for k in range(nys):
-        ys[k] = NULL
-        lays[k] = NULL
     try:
         for i in range(n):
-            us[i] = xs[i]
+            us[i] = ks[i] = xs[i]
             if xs[i] == NULL:
-                ks[i] = NULL
                 continue
             k = wanted_dtype(op, i, common)
             if k >= 0 and (<Tensor>xs[i]).dtype != k:
                 t = cast(<Tensor>xs[i], k)
-                if kept is None:
-                    kept = []
                 kept.append(t)
-                us[i] = <PyObject*>t
-            ks[i] = us[i]
-            if (<Tensor>us[i]).flags & REQUIRES_GRAD and op.differentiable and has_rule(op, i):
-                grad = True
+                us[i] = ks[i] = <PyObject*>t
             if op.dense and not (<Tensor>us[i]).layout.c.flags & FG_DENSE:
                 t = compact(<Tensor>us[i])
-                if kept is None:
-                    kept = []
                 kept.append(t)
                 ks[i] = <PyObject*>t
+        return execute(op, common, us, ks, n, a)
+    finally:
+        if us != small:
+            PyMem_Free(us)
+
+
+cdef object execute(Op op, int common, PyObject** us, PyObject** ks, int n, Attrs a):
+    """Makes the outputs, runs the kernel, records. us: the operands as the tape sees them, ks: as the kernel does."""
+    cdef PyObject* ys[MAX_Y]
+    cdef PyObject* lays[MAX_Y]
+    cdef Tensor out
+    cdef int i, k, nys = op.outputs, shown = op.outputs - op.aux
+    cdef object result, item
+    for k in range(nys):
+        ys[k] = NULL
+        lays[k] = NULL
+    try:
         op.infer(op, us, n, a, lays)
         for k in range(nys):
             if lays[k] != NULL:
                 out = new_tensor(<Layout>lays[k], out_dtype(op, k, common, a))
-                Py_INCREF(out)
                 ys[k] = <PyObject*>out
+                raw_incref(ys[k])
         run_kernel(op, common, ys, nys, ks, n, a)
-        if grad and here.recording:
-            record(op, us, n, a, ys, nys)
-        if nys - op.aux == 1:
+        if op.differentiable and fg_here().recording:
+            for i in range(n):
+                if us[i] != NULL and (<Tensor>us[i]).flags & REQUIRES_GRAD and has_rule(op, i):
+                    record(op, us, n, a, ys, nys)
+                    break
+        if shown == 1:
             return <object>ys[0]
-        return tuple([None if ys[k] == NULL else <object>ys[k] for k in range(nys - op.aux)])
+        result = PyTuple_New(shown)
+        for k in range(shown):
+            item = None if ys[k] == NULL else <object>ys[k]
+            Py_INCREF(item)
+            PyTuple_SET_ITEM(result, k, item)
+        return result
     finally:
         for k in range(nys):
             raw_xdecref(lays[k])
             raw_xdecref(ys[k])
-        if us != small:
-            PyMem_Free(us)
 
 
 cdef int common_dtype(Op op, PyObject** xs, int n, Attrs a) except -1:

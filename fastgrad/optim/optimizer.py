@@ -9,7 +9,7 @@ from itertools import chain
 
 from fastgrad import _core
 from fastgrad._core import MissingState, Tensor, multi_step
-from fastgrad._core.plan import Plan
+from fastgrad._core.plan import Plan, Plans
 from fastgrad.optim._state import State
 
 
@@ -36,7 +36,7 @@ class Optimizer:
         self.defaults = defaults
         self._state = State()
         self.param_groups = []
-        self._plans = []
+        self._plans = Plans()
         self._stepped = False  # schedulers warn if they step first
         groups = list(params)
         if not groups:
@@ -108,18 +108,11 @@ class Optimizer:
         if closure is not None:
             with _core.enable_grad():
                 loss = closure()
-        plans = self._plans
-        if len(plans) != len(self.param_groups):
-            plans = self._plans = [None] * len(self.param_groups)
-        tick = self._state.clock[0]
-        for k, group in enumerate(self.param_groups):
-            plan = plans[k]
-            try:
-                if plan is not None and plan.step(group, tick):
-                    continue
-            except MissingState:  # a parameter has its first gradient
-                pass
-            plans[k] = self._step_anew(group)
+        groups, plans, tick = self.param_groups, self._plans, self._state.clock[0]
+        done = plans.step(groups, tick)
+        while done < len(groups):
+            plans.put(done, self._step_anew(groups[done]))
+            done = plans.step(groups, tick, done + 1)
         self._stepped = True
         return loss
 
@@ -139,7 +132,7 @@ class Optimizer:
         # A Tensor or a list may change in place, which no comparison shows.
         if not all(isinstance(number, int | float | tuple) for number in numbers):
             return None
-        return Plan(self._numbers, numbers, self._state.clock[0], params, arguments)
+        return Plan(self._numbers, numbers, self._state.clock[0], *arguments)
 
     def zero_grad(self, set_to_none=True):
         """Clears all gradients: drops them, or fills them with zeros if `set_to_none` is false."""
@@ -203,14 +196,14 @@ class Optimizer:
             params = own["params"]
             own.clear()
             own.update(new, params=params)
-        self._plans = []
+        self._plans = Plans()
 
     def __getstate__(self):
         return {name: value for name, value in self.__dict__.items() if name != "_plans"}
 
     def __setstate__(self, state):
         self.__dict__.update(state)
-        self._plans = []
+        self._plans = Plans()
 
     def __repr__(self):
         lines = [f"{type(self).__name__} ("]

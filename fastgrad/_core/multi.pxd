@@ -1,0 +1,11 @@
+# The step of an optimiser on all its parameters.
+
+from .tensor cimport Op, Tensor
+
+cdef class Step:
+    cdef Op op
+    cdef int buffers, numbers
+    cdef bint counted
+
+cdef Step step_named(str name)
+cdef int run_step(Step step, Tensor hyper, list params, tuple states) except -1
