@@ -44,7 +44,9 @@ static inline int fg_lowest_bit(uint64_t m) {
     _BitScanForward64(&k, m);
     return (int)k;
 }
+static inline int fg_count_bits(uint64_t m) { return (int)__popcnt64(m); }
 #else
+static inline int fg_count_bits(uint64_t m) { return __builtin_popcountll(m); }
 static inline int fg_lowest_bit(uint64_t m) { return __builtin_ctzll(m); }
 #endif
 

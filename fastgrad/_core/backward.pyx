@@ -318,6 +318,7 @@ cdef int apply_rules(Node n, bint restricted, bint recording) except -1:
     cdef Op op = n.op
     cdef int i, count = n.nedges
     cdef uint64_t needs = 0
+    cdef tuple gs
     if op is WRITE and not recording and leads(n, 0, restricted) and passed_on(n, restricted):
         return 0
     if not op.joint:
@@ -331,7 +332,7 @@ cdef int apply_rules(Node n, bint restricted, bint recording) except -1:
     for i in range(count if count < 64 else 64):
         if leads(n, i, restricted):
             needs |= <uint64_t>1 << i
-    gs = call_rule(n, &op.rules[0], needs, recording)
+    gs = tuple(call_rule(n, &op.rules[0], needs, recording))
     if len(gs) != count:
         raise RuntimeError(f"{op.name}: its rule returned {len(gs)} gradients for {count} inputs")
     for i in range(count):

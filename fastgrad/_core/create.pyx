@@ -273,18 +273,17 @@ cdef Tensor share_array(cnp.ndarray a, int code):
     cdef int64_t stride[8]
     cdef int64_t extent = 1
     cdef int k
-    cdef Tensor t = Tensor.__new__(Tensor)
+    cdef Layout lay
+    cdef Storage storage
     for k in range(a.ndim):
         shape[k] = a.shape[k]
         stride[k] = a.strides[k] // fg_itemsize[code]
         extent += (shape[k] - 1) * stride[k]
-    t.layout = strided_layout(a.ndim, shape, stride)
-    if t.layout.c.size == 0:
+    lay = strided_layout(a.ndim, shape, stride)
+    if lay.c.size == 0:
         extent = 0
-    t.storage = foreign_storage(cnp.PyArray_DATA(a), extent * fg_itemsize[code], a, not cnp.PyArray_ISWRITEABLE(a))
-    t.data = t.storage.data
-    t.dtype = code
-    return t
+    storage = foreign_storage(cnp.PyArray_DATA(a), extent * fg_itemsize[code], a, not cnp.PyArray_ISWRITEABLE(a))
+    return make_tensor(storage, lay, storage.data, code)
 
 
 cdef Tensor copy_array(cnp.ndarray a, int code, str who):

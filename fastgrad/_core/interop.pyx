@@ -329,7 +329,8 @@ cdef Tensor imported(dl_tensor* d, Import owner, bint readonly):
     cdef int64_t shape[8]
     cdef int64_t stride[8]
     cdef int64_t extent = 1, step = 1
-    cdef Tensor t
+    cdef Layout lay
+    cdef Storage storage
     for code in range(FG_NDTYPES):
         if d.dtype.code == dl_codes[code] and d.dtype.bits == dl_bits[code] and d.dtype.lanes == 1:
             break
@@ -346,16 +347,13 @@ cdef Tensor imported(dl_tensor* d, Import owner, bint readonly):
         if shape[k] > 1 and stride[k] < 0:
             raise BufferError("from_dlpack: negative strides are not supported; copy the array first")
         extent += (shape[k] - 1) * stride[k]
-    t = Tensor.__new__(Tensor)
-    t.layout = strided_layout(d.ndim, shape, stride)
-    if t.layout.c.size == 0:
+    lay = strided_layout(d.ndim, shape, stride)
+    if lay.c.size == 0:
         extent = 0
-    t.storage = foreign_storage(<char*>d.data + d.byte_offset, extent * fg_itemsize[code], owner, readonly)
-    t.data = t.storage.data
-    t.dtype = code
-    if <size_t>t.data % fg_itemsize[code]:
+    storage = foreign_storage(<char*>d.data + d.byte_offset, extent * fg_itemsize[code], owner, readonly)
+    if <size_t>storage.data % fg_itemsize[code]:
         raise BufferError("from_dlpack: the memory is not aligned; copy the array first")
-    return t
+    return make_tensor(storage, lay, storage.data, code)
 
 
 cdef str dl_name(dl_tensor* d):

@@ -114,12 +114,11 @@ cdef int raise_linear(PyObject** xs) except -1:
 
 cdef int infer_linear_vjp(Op o, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
     """attrs.needs: which of dx, dweight and dbias are wanted."""
-    cdef Layout x = (<Tensor>xs[1]).layout
     cdef Layout w = (<Tensor>xs[2]).layout
     if a.c.needs & 1:
-        give(lays, 0, dense_layout(x.c.ndim, x.c.shape))
+        give(lays, 0, dense_form((<Tensor>xs[1]).layout))
     if a.c.needs & 2:
-        give(lays, 1, dense_layout(2, w.c.shape))
+        give(lays, 1, dense_form(w))
     if a.c.needs & 4:
         give(lays, 2, dense_layout(1, w.c.shape))
     return 0

@@ -54,18 +54,16 @@ cdef class Layout:
 
 cdef Layout dense_layout(int ndim, const int64_t* shape)
 cdef Layout strided_layout(int ndim, const int64_t* shape, const int64_t* stride)
+cdef inline Layout dense_form(Layout l):     # the dense layout of the same shape
+    return l if l.c.flags & FG_DENSE else dense_layout(l.c.ndim, l.c.shape)
 cdef object shape_of(Layout lay)        # the Size of a layout
 cdef bint same_shape(Layout a, Layout b) noexcept
 cdef Layout scalar_layout
 
 
-cdef struct memory_t:       # the first fields of a Storage, in their order
-    void* data
-    uint32_t version
-    int32_t size_class
-
 cdef class Storage:
-    cdef void* data                     # = small, a block of the cache, or memory of `owner`. From here: memory_t
+    # These fields are mirrored in csrc/storageobject.h.
+    cdef void* data                     # = small, a block of the cache, or memory of `owner`
     cdef uint32_t version               # bumped by every write
     cdef int32_t size_class             # 0: inline or foreign
     cdef int64_t nbytes

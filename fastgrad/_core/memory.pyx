@@ -294,15 +294,8 @@ cdef extern from *:
 
 @cython.final
 @cython.no_gc
-@cython.freelist(512)
 cdef class Storage:
     """Memory of one or more tensors, with a version that every write bumps."""
-
-
-cdef void finalize_storage(void* fields) noexcept:
-    cdef memory_t* m = <memory_t*>fields
-    if m.size_class:
-        give_back(m.data, m.size_class)
 
 
 cdef void give_back(void* data, int c) noexcept:
@@ -317,29 +310,21 @@ cdef void give_back(void* data, int c) noexcept:
         fg_aligned_free(data)
 
 
-cdef extern from "finalize.h":
+cdef extern from "storageobject.h":
     ctypedef struct PyTypeObject
-    void give_finalizer "fg_give_finalizer"(PyTypeObject* type, Py_ssize_t at, void (*finalize)(void*) noexcept)
+    Storage fg_storage_take(int64_t nbytes)
+    bint fg_storage_prepare(PyTypeObject* type, void (*give_back)(void* data, int size_class) noexcept)
 
 
-cdef _prepare_types():
-    cdef Storage s = Storage.__new__(Storage)
-    if <char*>&s.size_class - <char*>&s.data != <char*>&(<memory_t*>NULL).size_class - <char*>NULL:
-        raise SystemError("memory_t does not mirror the fields of Storage")
-    give_finalizer(<PyTypeObject*>Storage, <char*>&s.data - <char*><void*>s, finalize_storage)
-
-
-_prepare_types()
+if not fg_storage_prepare(<PyTypeObject*>Storage, give_back):
+    raise SystemError("fg_storage does not mirror the fields of Storage")
 
 
 cdef Storage new_storage(int64_t nbytes):
     """Uninitialised memory, 64-byte aligned above 64 bytes. Raises MemoryError before anything else has changed."""
-    cdef Storage s = Storage.__new__(Storage)
-    s.nbytes = nbytes
-    if nbytes <= INLINE:
-        s.data = s.small
-        return s
-    _take(s, nbytes)
+    cdef Storage s = fg_storage_take(nbytes)
+    if nbytes > INLINE:
+        _take(s, nbytes)
     return s
 
 
@@ -372,9 +357,8 @@ cdef int _take(Storage s, int64_t nbytes) except -1:
 
 cdef Storage foreign_storage(void* data, int64_t nbytes, object owner, bint readonly):
     """A storage over memory that `owner` keeps alive."""
-    cdef Storage s = Storage.__new__(Storage)
+    cdef Storage s = fg_storage_take(nbytes)
     s.data = data
-    s.nbytes = nbytes
     s.owner = owner
     s.readonly = readonly
     return s

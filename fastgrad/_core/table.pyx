@@ -261,10 +261,8 @@ cdef int give(PyObject** lays, int k, Layout lay) except -1:
 
 
 cdef int infer_same(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
-    cdef Layout l = (<Tensor>xs[0]).layout
+    cdef Layout l = dense_form((<Tensor>xs[0]).layout)
     cdef int k
-    if not l.c.flags & FG_DENSE:
-        l = dense_layout(l.c.ndim, l.c.shape)
     for k in range(op.outputs):
         give(lays, k, l)
     return 0

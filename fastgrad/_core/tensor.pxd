@@ -4,7 +4,7 @@
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from cpython.object cimport PyObject
 from .memory cimport (
-    Attrs, DType, Layout, Storage, dense_layout, dtype_of, fg_attrs, fg_category, fg_is_real, fg_itemsize, fg_layout,
+    Attrs, DType, Layout, Storage, dense_form, dense_layout, dtype_of, fg_attrs, fg_category, fg_is_real, fg_itemsize, fg_layout,
     fg_promote, fg_promote_standing, new_attrs, new_storage, same_shape, scalar_layout, shape_attrs, shape_of,
     strided_layout, FG_BOOL, FG_DENSE, FG_F32, FG_F64, FG_I32, FG_I64, FG_MAX_DIMS, FG_NDTYPES, FG_OVERLAP, FG_U8)
 
@@ -197,9 +197,10 @@ cdef class Tensor:
     cdef uint8_t dtype
     cdef uint8_t flags
     cdef object __weakref__
-    cdef PyObject* attributes   # the instance's __dict__, made when first needed (csrc/lazydict.h)
+    cdef PyObject* attributes   # the instance's __dict__, made when first needed. All fields: csrc/tensorobject.h
 
-cdef Tensor new_tensor(Layout lay, int dtype)
+cdef Tensor make_tensor(Storage storage, Layout lay, void* data, int dtype)     # part of a storage; no history
+cdef Tensor new_tensor(Layout lay, int dtype)                                   # uninitialised
 cdef Tensor alias(Tensor x)                     # same memory, no history, no view record
 cdef Tensor scalar(double value, int dtype)
 cdef object coerce(object x, int like)          # a Tensor from a number or array; None where it cannot be

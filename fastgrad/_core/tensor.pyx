@@ -37,8 +37,9 @@ cdef extern from "state.h":
     void fg_defer(PyObject* node) noexcept
     void fg_drain() noexcept
 
-cdef extern from "lazydict.h":
-    void give_lazy_dict "fg_give_lazy_dict"(PyTypeObject* type, Py_ssize_t at)
+cdef extern from "tensorobject.h":
+    Tensor fg_tensor_take(Storage storage, Layout layout, void* data, int dtype)
+    bint fg_tensor_prepare(PyTypeObject* type)
 
 cdef extern from "finalize.h":
     void give_finalizer "fg_give_finalizer"(PyTypeObject* type, Py_ssize_t at, void (*finalize)(void*) noexcept)
@@ -48,6 +49,7 @@ cdef extern from "block.h":
     void* take_block "fg_take_block"(size_t nbytes) noexcept
     void give_block "fg_give_block"(void* block, int size_class) noexcept
     int lowest_bit "fg_lowest_bit"(uint64_t m) noexcept
+    int count_bits "fg_count_bits"(uint64_t m) noexcept
 
 cdef extern from "fg.h":
     const char* fg_choose_set(const char* name)
@@ -209,8 +211,8 @@ cdef object record(Op op, PyObject** xs, int n, Attrs a, PyObject** ys, int nys)
     """Gives outputs ys[0..nys) the history op(xs). At least one input requires grad. Returns the Node."""
     cdef Node node = Node.__new__(Node)
     cdef Tensor t
-    cdef uint64_t mask = 0, rest
-    cdef int i = 0, saves = 0
+    cdef uint64_t mask = 0
+    cdef int i = 0
     cdef size_t nbytes
     cdef save_t* s
     cdef edge_t* edge
@@ -224,11 +226,7 @@ cdef object record(Op op, PyObject** xs, int n, Attrs a, PyObject** ys, int nys)
     for i in range(n):
         if xs[i] != NULL and (<Tensor>xs[i]).flags & REQUIRES_GRAD:
             mask |= op.rules[i if i < op.nrules else op.nrules - 1].mask    # 0 for an input without a derivative
-    rest = mask
-    while rest:
-        rest &= rest - 1
-        saves += 1              # at most; an input left out is not saved
-    nbytes = n * sizeof(edge_t) + saves * sizeof(save_t)
+    nbytes = n * sizeof(edge_t) + count_bits(mask) * sizeof(save_t)     # at most: an input left out is not saved
     node.block_class = block_class(nbytes)
     node.edges = <edge_t*>take_block(nbytes)
     if node.edges == NULL:
@@ -324,11 +322,7 @@ cdef Tensor unsave(Node n, int bit, bint with_history):
             break
     else:
         return None         # an input left out
-    t = Tensor.__new__(Tensor)
-    t.storage = <Storage>s.storage
-    t.layout = <Layout>s.layout
-    t.data = s.data
-    t.dtype = s.dtype
+    t = fg_tensor_take(<Storage>s.storage, <Layout>s.layout, s.data, s.dtype)
     if s.version != t.storage.version:
         raise_modified(n, bit, s.version, t.storage.version)
     if with_history:
@@ -362,7 +356,6 @@ cdef class View:
 
 
 @cython.final
-@cython.freelist(512)
 cdef class Tensor:
     """An array of numbers that can remember how it was computed.
 
@@ -592,9 +585,9 @@ cdef class Tensor:
 
 
 cdef _prepare_types():
-    cdef Tensor t = Tensor.__new__(Tensor)
     cdef Node n = Node.__new__(Node)
-    give_lazy_dict(<PyTypeObject*>Tensor, <char*>&t.attributes - <char*><void*>t)
+    if not fg_tensor_prepare(<PyTypeObject*>Tensor):
+        raise SystemError("fg_tensor does not mirror the fields of Tensor")
     if <char*>&n.block_class - <char*>&n.g != <char*>&(<block_t*>NULL).block_class - <char*>NULL:
         raise SystemError("block_t does not mirror the fields of Node")
     give_finalizer(<PyTypeObject*>Node, <char*>&n.g - <char*><void*>n, finalize_node)
@@ -603,22 +596,17 @@ cdef _prepare_types():
 _prepare_types()
 
 
+cdef Tensor make_tensor(Storage storage, Layout lay, void* data, int dtype):
+    return fg_tensor_take(storage, lay, data, dtype)
+
+
 cdef Tensor new_tensor(Layout lay, int dtype):
-    cdef Tensor t = Tensor.__new__(Tensor)
-    t.storage = new_storage(lay.c.size * fg_itemsize[dtype])
-    t.data = t.storage.data
-    t.layout = lay
-    t.dtype = dtype
-    return t
+    cdef Storage storage = new_storage(lay.c.size * fg_itemsize[dtype])
+    return fg_tensor_take(storage, lay, storage.data, dtype)
 
 
 cdef Tensor alias(Tensor x):
-    cdef Tensor t = Tensor.__new__(Tensor)
-    t.storage = x.storage
-    t.data = x.data
-    t.layout = x.layout
-    t.dtype = x.dtype
-    return t
+    return fg_tensor_take(x.storage, x.layout, x.data, x.dtype)
 
 
 cdef Tensor scalar(double value, int dtype):
@@ -769,9 +757,7 @@ cdef int settle(Tensor t) except -1:
             extent = 1
             for k in range(base.layout.c.ndim):
                 extent += (base.layout.c.shape[k] - 1) * base.layout.c.stride[k]
-            flat = Tensor.__new__(Tensor)
-            flat.layout = dense_layout(1, &extent)
-            flat.dtype = base.dtype
+            flat = fg_tensor_take(None, dense_layout(1, &extent), NULL, base.dtype)
             a = unslice_attrs(base, extent)
             y = <PyObject*>flat
             record(UNSLICE, &x, 1, a, &y, 1)
@@ -818,11 +804,7 @@ cdef Tensor apply_view(Op op, Tensor x, Layout lay, int64_t offset, Attrs a):
     cdef PyObject* px
     if (here.special | x.flags) & SPECIAL:
         settle(x)
-    out = Tensor.__new__(Tensor)
-    out.storage = x.storage
-    out.layout = lay
-    out.data = <char*>x.data + offset * fg_itemsize[x.dtype]
-    out.dtype = x.dtype
+    out = fg_tensor_take(x.storage, lay, <char*>x.data + offset * fg_itemsize[x.dtype], x.dtype)
     if here.recording and x.flags & REQUIRES_GRAD:
         y = <PyObject*>out
         px = <PyObject*>x
@@ -844,11 +826,7 @@ cdef list apply_views(Op op, Tensor x, list lays, list offsets, Attrs a):
     if (here.special | x.flags) & SPECIAL:
         settle(x)
     for k in range(n):
-        out = Tensor.__new__(Tensor)
-        out.storage = x.storage
-        out.layout = <Layout>lays[k]
-        out.data = <char*>x.data + <int64_t>offsets[k] * fg_itemsize[x.dtype]
-        out.dtype = x.dtype
+        out = fg_tensor_take(x.storage, <Layout>lays[k], <char*>x.data + <int64_t>offsets[k] * fg_itemsize[x.dtype], x.dtype)
         outs.append(out)
     if n and here.recording and x.flags & REQUIRES_GRAD:
         ys = <PyObject**>PyMem_Malloc(n * sizeof(PyObject*))

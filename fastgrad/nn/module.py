@@ -10,7 +10,7 @@ from collections import OrderedDict, namedtuple
 
 from fastgrad import _core
 from fastgrad._core import Parameter, Tensor
-from fastgrad._core.call import Callable
+from fastgrad._core.call import Callable, expect_hooks
 from fastgrad.nn._entries import Entries
 from fastgrad.nn._hooks import Hooks, RemovableHandle
 
@@ -91,7 +91,14 @@ class Module(Callable):
             self._check_value(kinds[name], name, value)
             self._register(kinds[name], name, value)
         else:
+            if name == "forward":  # hides the class's from now on
+                expect_hooks()
             object.__setattr__(self, name, value)
+
+    def __setstate__(self, state):
+        if "forward" in state:
+            expect_hooks()
+        self.__dict__.update(state)
 
     def __delattr__(self, name):
         if name in self.__dict__.get("_kinds", ()):
