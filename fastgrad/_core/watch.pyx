@@ -432,19 +432,13 @@ def describe(Node node not None):
     """What a node is: (its Op, None for a leaf; its attributes; the shapes of its outputs; its dtype; {name: Tensor saved})."""
     cdef int i
     cdef save_t* s
-    cdef Tensor t
     lays = node.extra.lays if node.extra is not None and node.extra.lays is not None else (node.lay,)
     saved = {}
     for i in range(node.nsaves):
         s = &node.saves[i]
         if s.storage == NULL:
             continue
-        t = Tensor.__new__(Tensor)
-        t.storage = <Storage>s.storage
-        t.layout = <Layout>s.layout
-        t.data = s.data
-        t.dtype = s.dtype
-        saved[save_name(s.bit)] = t
+        saved[save_name(s.bit)] = make_tensor(<Storage>s.storage, <Layout>s.layout, s.data, s.dtype)
     shapes = tuple([None if lay is None else shape_of(<Layout>lay) for lay in lays])
     return (None if node.state & N_LEAF else node.op, node.attrs, shapes, dtype_of(node.dtype), saved)
 
