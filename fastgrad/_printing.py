@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from fastgrad import _core
+from fastgrad._core.tensor import install
 
 _PROFILES = {
     "default": {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80},
@@ -141,4 +142,12 @@ def tensor_text(tensor):
     return head + text + ")"
 
 
+def _repr_html_(self):
+    """What a notebook shows: the tensor as it prints, and the graph behind it to unfold."""
+    from fastgrad.viz._notebook import tensor_html
+
+    return tensor_html(self)
+
+
 _core.set_printer(tensor_text)
+install("_repr_html_", _repr_html_)

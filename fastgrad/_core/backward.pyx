@@ -535,6 +535,40 @@ cdef int drop_gradients(Node n) except -1:
     return 0
 
 
+def pull(Node node not None, list gs not None):
+    """What a node sends to each of its inputs (None: nothing) where `gs` are the gradients of its outputs. For explanations:
+    nothing else changes, and the node may be visited again."""
+    cdef fg_thread* here = thread()
+    cdef uint32_t before = here.recording
+    cdef int i, count = node.nedges
+    cdef uint64_t needs = 0
+    if node.state & N_LEAF:
+        return []
+    if node.state & N_FREED:
+        raise RuntimeError(f"{node.op.name}: the values saved for this node were freed by a backward run; pass retain_graph=True")
+    here.recording = 0
+    here.runs += 1
+    try:
+        for i in range(len(gs)):
+            set_gradient(node, i, gs[i])
+        if node.op.joint:
+            for i in range(count if count < 64 else 64):
+                needs |= <uint64_t>leads(node, i, False) << i
+            found = list(call_rule(node, &node.op.rules[0], needs, False))
+        else:
+            found = [call_rule(node, &node.op.rules[i if i < node.op.nrules else node.op.nrules - 1], 0, False)
+                     if leads(node, i, False) else None for i in range(count)]
+        for i in range(count):
+            if found[i] is not None:
+                found[i] = fitted(<Tensor?>found[i], layout_of(<Node>node.edges[i].node, node.edges[i].at),
+                                  (<Node>node.edges[i].node).dtype) if leads(node, i, False) else None
+        return found
+    finally:
+        drop_gradients(node)
+        here.recording = before
+        here.runs -= 1
+
+
 # ---- the public face -----------------------------------------------------------------------------------------------
 
 cdef Tensor first_gradient(Tensor y, object g, str who):

@@ -14,7 +14,7 @@ from .table cimport give, shape_rule
 from .tensor cimport *
 
 from ._errors import DTypeError, ShapeError
-from .table import LINEAR, NONE, functions, joint, op, publish
+from .table import LINEAR, NONE, elements, functions, joint, op, publish
 
 cdef enum:          # attrs.mode of a loss
     NO_REDUCTION, MEAN_REDUCTION, SUM_REDUCTION
@@ -61,21 +61,21 @@ cdef Op SOFTMAX_VJP = op(
     "softmax_vjp", shape="SAME", dtype="TT->T", dense=True, family="rows", doc="y (g - sum(g y)).",
     vjp=(lambda g, x1, a: apply_list(SOFTMAX_VJP, [g, x1], a),
          lambda g, x0, x1, a: cross(g, x0 - sums(times(x0, x1), a)) - cross(x0, sums(times(g, x1), a))),
-    numpy="x1 * (x0 - (x0 * x1).sum(axis={axis}, keepdims=True))")
+    flops=4, numpy="x1 * (x0 - (x0 * x1).sum(axis={axis}, keepdims=True))")
 cdef Op SOFTMAX = op(
     "softmax", shape="SAME", dtype="T->T", dense=True, family="rows",
     vjp=(lambda g, y, a: apply_list(SOFTMAX_VJP, [g, y], a),),
     sample=lambda r: [((r.normal(size=(2, 3)),), {"dim": 1}), ((r.normal(size=(2, 3, 2)),), {"dim": -2})],
-    doc="e^x / sum e^x along one dimension, shifted by the maximum.", numpy="softmax(x0, {axis})")
+    doc="e^x / sum e^x along one dimension, shifted by the maximum.", flops=20, numpy="softmax(x0, {axis})")
 cdef Op LOG_SOFTMAX_VJP = op(
     "log_softmax_vjp", shape="SAME", dtype="TT->T", dense=True, family="rows", doc="g - e^y sum(g).",
     vjp=(lambda g, x1, a: g - sums(times(g, x1.exp()), a), lambda g, x0, x1, a: -times(cross(g, sums(x0, a)), x1.exp())),
-    numpy="x0 - np.exp(x1) * x0.sum(axis={axis}, keepdims=True)")
+    flops=20, numpy="x0 - np.exp(x1) * x0.sum(axis={axis}, keepdims=True)")
 cdef Op LOG_SOFTMAX = op(
     "log_softmax", shape="SAME", dtype="T->T", dense=True, family="rows",
     vjp=(lambda g, y, a: apply_list(LOG_SOFTMAX_VJP, [g, y], a),),
     sample=lambda r: [((r.normal(size=(2, 3)),), {"dim": 1}), ((r.normal(size=(2, 3, 2)),), {"dim": -2})],
-    doc="x - log sum e^x along one dimension, shifted by the maximum.", numpy="log_softmax(x0, {axis})")
+    doc="x - log sum e^x along one dimension, shifted by the maximum.", flops=20, numpy="log_softmax(x0, {axis})")
 
 
 cdef object along_dim(Op o, Tensor x, object dim, object dtype):
@@ -127,7 +127,7 @@ cdef Op CROSS_ENTROPY_SCALE = op(
          lambda g, x0, x1, x2, x3, a: gradient_sum(g, apply_list(CROSS_ENTROPY_SCALE, [x0, ones_like(x1), x2, x3], a), a),
          None, None),
     doc="The part of cross_entropy_vjp that is linear in the probabilities.",
-    numpy="cross_entropy_vjp(x1, x0, x2, x3, {axis}, {mode}, {i0}, {f0}, scale_only=True)")
+    flops=2, numpy="cross_entropy_vjp(x1, x0, x2, x3, {axis}, {mode}, {i0}, {f0}, scale_only=True)")
 cdef Op CROSS_ENTROPY_VJP = op(
     "cross_entropy_vjp", shape="SAME", dtype="TTTiT->T", dense=True, family="rows",
     vjp=(lambda g, x0, x1, x3, x4, a: apply_list(CROSS_ENTROPY_SCALE, [
@@ -136,7 +136,7 @@ cdef Op CROSS_ENTROPY_VJP = op(
              g, apply_list(CROSS_ENTROPY_VJP, [x0, ones_like(x1), x2, x3, x4], a), a),
          None, None, None),
     doc="g (softmax(x) - target), times weights and divided as the reduction says; x2 is the softmax.",
-    numpy="cross_entropy_vjp(x1, x2, x3, x4, {axis}, {mode}, {i0}, {f0})")
+    flops=3, numpy="cross_entropy_vjp(x1, x2, x3, x4, {axis}, {mode}, {i0}, {f0})")
 
 
 cdef object cross_entropy_vjp(object g, object x, object softmax, object labels, object weight, Attrs a):
@@ -157,6 +157,7 @@ cdef Op CROSS_ENTROPY = op(
                       ((r.normal(size=(4, 3)), r.integers(0, 3, 4)), {"reduction": "sum", "ignore_index": 1}),
                       ((r.normal(size=3), r.integers(0, 3, ())), {})],
     doc="-log softmax(x)[label], with class weights, label smoothing and a label to ignore; its second output is the softmax.",
+    flops=lambda a, x, *rest: 20 * elements(x),
     numpy=("cross_entropy(x0, x1, x2, {axis}, {mode}, {i0}, {f0})", "softmax(x0, {axis})"))
 cdef Op NLL_LOSS_VJP = op(
     "nll_loss_vjp", shape="GIVEN", dtype="TiT->T", dense=True, jvp=LINEAR, family="rows",
@@ -286,11 +287,12 @@ def loss(name, curvature, mixed, target_slope, sample, doc, numpy):
     value, slope = numpy
     cdef Op vjp = op(
         name + "_vjp", shape="SAME", dtype="TTT->T", dense=True, family="rows", doc=f"g times the derivative of {name} by x.",
-        numpy=lambda a, *shapes: f"x2 / x0.size * ({slope})" if a.mode == MEAN_REDUCTION else f"x2 * ({slope})",
+        flops=3, numpy=lambda a, *shapes: f"x2 / x0.size * ({slope})" if a.mode == MEAN_REDUCTION else f"x2 * ({slope})",
         vjp=(None if curvature is None else lambda g, x0, x1, x2, a: bent(g, x2, x0, a, curvature(x0, x1, parameter(a))),
              None if mixed is None else lambda g, x0, x1, x2, a: bent(g, x2, x0, a, mixed(x0, x1, parameter(a))),
              lambda g, x0, x1, x2, a: loss_sum(g, apply_list(vjp, [x0, x1, ones_like(x2)], a), a)))
     return op(name, shape=shape_rule(infer_loss), dtype="TT->T", dense=True, family="rows", sample=sample, doc=doc,
+              flops=lambda a, x, t: 4 * elements(x),
               numpy=lambda a, *shapes: f"({value})" + ("", ".mean()", ".sum()")[a.mode],
               vjp=(lambda g, x0, x1, a: apply_list(vjp, [x0, x1, g], a),
                    lambda g, x0, x1, a: times(weighted(g, x0, a), target_slope(x0, x1, parameter(a)))))
@@ -566,6 +568,7 @@ cdef Op LAYER_NORM_VJP = op(
     "layer_norm_vjp", shape=shape_rule(infer_layer_norm_vjp), dtype="TTTTT->TTT", outputs=3, dense=True, family="rows",
     vjp=joint(lambda g0, g1, g2, x0, x1, x4, a: layer_norm_vjp_vjp(g0, g1, g2, x0, x1, x4, a)),
     doc="The gradients of layer_norm by x, weight and bias; g, x, mean, 1 / deviation, weight.",
+    flops=lambda a, g, x, *rest: 12 * elements(x),
     numpy=("layer_norm_dx(x0, x1, x4, {i0}, {f0})", "layer_norm_dw(x0, x1, {i0}, {f0})", "leading(np.sum, x0, {i0})"))
 cdef Op LAYER_NORM = op(
     "layer_norm", shape=shape_rule(infer_layer_norm), dtype="TTT->TTT", outputs=3, aux=2, dense=True, family="rows",
@@ -573,22 +576,26 @@ cdef Op LAYER_NORM = op(
     sample=lambda r: [((r.normal(size=(4, 5)), (5,), r.normal(size=5), r.normal(size=5)), {}),
                       ((r.normal(size=(2, 3, 2)), (3, 2), r.normal(size=(3, 2))), {}), ((r.normal(size=(2, 4)), (4,)), {})],
     doc="(x - mean) / sqrt(var + eps) * weight + bias over the last dimensions (Ba et al. 2016).",
+    flops=lambda a, x, *rest: 8 * elements(x),
     numpy=("layer_norm(x0, x1, x2, {i0}, {f0})", "last(np.mean, x0, {i0})", "1 / np.sqrt(last(np.var, x0, {i0}) + {f0})"))
 cdef Op RMS_NORM_VJP = op(
     "rms_norm_vjp", shape=shape_rule(infer_layer_norm_vjp), dtype="TTTT->TT", outputs=2, dense=True, family="rows",
     vjp=joint(lambda g0, g1, x0, x1, x3, a: rms_norm_vjp_vjp(g0, g1, x0, x1, x3, a)),
     doc="The gradients of rms_norm by x and weight; g, x, 1 / root mean square, weight.",
+    flops=lambda a, g, x, *rest: 10 * elements(x),
     numpy=("rms_norm_dx(x0, x1, x3, {i0}, {f0})", "rms_norm_dw(x0, x1, {i0}, {f0})"))
 cdef Op RMS_NORM = op(
     "rms_norm", shape=shape_rule(infer_layer_norm), dtype="TT->TT", outputs=2, aux=1, dense=True, family="rows",
     vjp=joint(lambda g, x0, x1, y1, a, needs: apply_list(RMS_NORM_VJP, [g, x0, y1, x1], needing(a, needs))),
     sample=lambda r: [((r.normal(size=(4, 5)), (5,), r.normal(size=5)), {}), ((r.normal(size=(2, 3, 2)), (3, 2)), {})],
     doc="x / sqrt(mean(x^2) + eps) * weight over the last dimensions (Zhang & Sennrich 2019).",
+    flops=lambda a, x, *rest: 5 * elements(x),
     numpy=("rms_norm(x0, x1, {i0}, {f0})", "1 / np.sqrt(last(np.mean, x0 * x0, {i0}) + {f0})"))
 cdef Op BATCH_NORM_VJP = op(
     "batch_norm_vjp", shape=shape_rule(infer_batch_norm_vjp), dtype="TTTTT->TTT", outputs=3, dense=True, family="rows",
     vjp=joint(lambda g0, g1, g2, x0, x1, x4, a: batch_norm_vjp_vjp(g0, g1, g2, x0, x1, x4, a)),
     doc="The gradients of batch_norm by x, weight and bias; g, x, mean, variance, weight.",
+    flops=lambda a, g, x, *rest: 12 * elements(x),
     numpy=("batch_norm_dx(x0, x1, x4, {f0})", "batch_norm_dw(x0, x1, {f0})", "channels(np.sum, x0)"))
 cdef Op BATCH_NORM = op(
     "batch_norm", shape=shape_rule(infer_batch_norm), dtype="TTT->TTT", outputs=3, dense=True, family="rows",
@@ -597,6 +604,7 @@ cdef Op BATCH_NORM = op(
                       ((r.normal(size=(3, 2, 4)), None, None, None, None, True), {}),
                       ((r.normal(size=(3, 2)), r.normal(size=2), r.uniform(0.5, 2, 2), r.normal(size=2), r.normal(size=2)), {})],
     doc="(x - mean) / sqrt(var + eps) * weight + bias for each channel (Ioffe & Szegedy 2015); also the mean and variance.",
+    flops=lambda a, x, *rest: 8 * elements(x),
     numpy=("batch_norm(x0, x1, x2, {f0})", "channels(np.mean, x0)", "channels(np.var, x0)"))
 cdef Op RUNNING_STATS = op("running_stats_", shape="MUTATE", dtype="TT->T", vjp=NONE, family="rows",
                            doc="Moves the running mean and variance towards those of a batch.")

@@ -91,7 +91,8 @@ cdef Op RESHAPE = op("reshape", shape="VIEW", dtype=".->a", kernel=False, vjp=(l
                      doc="The same elements in row-major order, in another shape.", numpy="x0.reshape({out})")
 cdef Op PERMUTE = op("permute", shape="VIEW", dtype=".->a", kernel=False, vjp=(lambda g, a: unpermuted(g, a),), jvp=LINEAR,
                      family="shape", sample=lambda r: [((r.normal(size=(2, 3, 4)), (2, 0, 1)), {})],
-                     doc="The dimensions in another order.", numpy="x0.transpose({shape})")
+                     doc="The dimensions in another order.",
+                     numpy=lambda a, *shapes: "x0.T" if a.shape == (1, 0) else "x0.transpose({shape})")
 cdef Op EXPAND = op("expand", shape="VIEW", dtype=".->a", kernel=False, vjp=(lambda g: g,), jvp=LINEAR, family="shape",
                     sample=lambda r: [((r.normal(size=(2, 1)), (3, 2, 4)), {})],
                     doc="Dimensions of size 1 repeated without a copy; the tape sums the gradient back.",

@@ -32,6 +32,14 @@ class joint:
         self.rule = rule
 
 
+def elements(shape):
+    """How many elements a shape has."""
+    n = 1
+    for d in shape:
+        n *= d
+    return n
+
+
 LETTERS = {"i": FG_I64, "b": FG_BOOL, "f": FG_F32, "d": FG_F64}
 
 
@@ -52,7 +60,7 @@ def op(name, *, shape, dtype, vjp=REQUIRED, jvp=None, kernel=None, outputs=1, au
     kernel    name of the C kernel, the op's own where not given; False for an op that only moves a layout.
     outputs   how many outputs the kernel has; the last `aux` of them are for the rules only.
     dense     the kernel wants dense inputs; the core copies others.
-    flops     function of (attrs, *shapes), or a number per output element.
+    flops     function of (attrs, *shapes), or a number per output element; a reduction's is one per input element if not given.
     numpy     the op in NumPy, as an expression in the inputs x0, x1, ... (a tuple: one for each output), or a function of
               (attrs, *shapes) that returns it. Braces hold attributes: {f0} {i0} {axis} {shape}; {over}: the axes of a
               reduction as keywords; {out} and {dtype} of the output; {key}: a strided pattern as a basic index.
@@ -72,7 +80,7 @@ def op(name, *, shape, dtype, vjp=REQUIRED, jvp=None, kernel=None, outputs=1, au
     read_dtype(o, dtype, outputs, aux)
     o.dense = dense
     o.keeps_history = keeps_history
-    o.flops = flops
+    o.flops = (lambda a, x: elements(x)) if flops is None and shape == "REDUCE" else flops
     o.numpy = numpy
     o.sample = sample
     o.doc = doc

@@ -462,3 +462,9 @@ class Module(Callable):
         if not children and len(lines) < 2:
             return f"{self._get_name()}({extra})"
         return f"{self._get_name()}(\n  " + "\n  ".join(lines + children) + "\n)"
+
+    def _repr_html_(self):
+        """What a notebook shows: the module as it prints, and its parameters to unfold."""
+        from fastgrad.viz._notebook import module_html
+
+        return module_html(self)

@@ -3,6 +3,21 @@
 Everything is read from what runs: the records of ops, and the nodes they leave on the tape.
 """
 
+from fastgrad.viz._explain import BackwardStep, Explanation, explain_backward
 from fastgrad.viz._flat import FlatCode, to_flat_numpy
+from fastgrad.viz._graph import Graph, GraphEdge, GraphNode, graph
+from fastgrad.viz._summary import Summary, summary
 
-__all__ = ["FlatCode", "to_flat_numpy"]
+__all__ = [
+    "BackwardStep",
+    "Explanation",
+    "FlatCode",
+    "Graph",
+    "GraphEdge",
+    "GraphNode",
+    "Summary",
+    "explain_backward",
+    "graph",
+    "summary",
+    "to_flat_numpy",
+]

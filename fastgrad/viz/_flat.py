@@ -285,6 +285,9 @@ class _Writer:
             if place_is_read(step, key):
                 body.append(f"{self.names[key]}[...] = {expression}")
                 continue
+            if key not in self.names and re.fullmatch(r"\w+\.T", expression):
+                self.names[key] = expression  # a transpose is read where it is used
+                continue
             if key not in self.names:
                 self.names[key] = self.fresh("g" if step.within else step.op.name)
             body.append(f"{self.names[key]} = {expression}")
