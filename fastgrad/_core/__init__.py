@@ -29,7 +29,7 @@ from .backward import RemovableHandle, backward, grad  # noqa: E402
 from .convert import set_printer  # noqa: E402
 from .copying import Parameter  # noqa: E402
 from .create import contiguous_format, device, preserve_format, strided  # noqa: E402
-from .function import Function  # noqa: E402
+from .function import Function, once_differentiable  # noqa: E402
 from .memory import DTYPES, Size, empty_cache, memory_stats, reset_peak_memory_stats  # noqa: E402
 from .memory import DType as dtype  # noqa: E402
 from .modes import (  # noqa: E402
@@ -50,6 +50,7 @@ from .random import (  # noqa: E402
     seed,
     set_rng_state,
 )
+from .saving import saved_tensors_hooks  # noqa: E402
 from .table import functions  # noqa: E402
 from .tensor import Tensor, get_default_dtype, set_default_dtype  # noqa: E402
 

@@ -287,7 +287,7 @@ cdef object call_rule(Node n, const rule_t* r, uint64_t needs, bint recording):
             elif kind == ARG_SHAPES:
                 held = n.extra.shapes
             else:
-                held = n.extra.ctx
+                held = n
             args[k] = <PyObject*>held
             raw_incref(args[k])
             filled += 1
@@ -523,6 +523,7 @@ cdef int release(Node n) except -1:
         n.extra.hooks = None
         n.extra.retain = None
         n.extra.ctx = None
+        n.extra.packed = None
     return 0
 
 

@@ -203,8 +203,8 @@ cdef int read_rule(Op o, rule_t* r, rule) except -1:
             kind = ARG_A
         elif name == "needs":
             kind = ARG_NEEDS
-        elif name == "ctx":
-            kind = ARG_CTX
+        elif name == "node":
+            kind = ARG_NODE
         elif name == "shapes":
             kind = ARG_SHAPES
             if not o.joint:

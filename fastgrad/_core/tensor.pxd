@@ -60,7 +60,7 @@ cdef enum:
     MAX_Y = 8           # outputs of an op
 
 cdef enum:              # where an argument of a rule comes from
-    ARG_G, ARG_GS, ARG_Y, ARG_X, ARG_S, ARG_A, ARG_NEEDS, ARG_SHAPES, ARG_CTX
+    ARG_G, ARG_GS, ARG_Y, ARG_X, ARG_S, ARG_A, ARG_NEEDS, ARG_SHAPES, ARG_NODE
 
 cdef struct arg_t:
     uint8_t kind
@@ -128,6 +128,7 @@ cdef class NodeExtra:
     cdef list hooks     # [(output, id, callable)], in order of registration
     cdef list retain    # weak references to tensors that retain their gradient
     cdef object ctx     # of a custom function
+    cdef dict packed    # bit of a save -> what hooks made of it (saving.pyx)
     cdef list gs        # gradients of outputs 1, 2, ... during a run
     cdef tuple lays     # layouts of all outputs with a history, where there are several
     cdef tuple shapes   # of all inputs, where a rule names `shapes`
@@ -232,6 +233,9 @@ cdef struct slots_t:
     object (*getitem)(Tensor t, object key)
     int (*setitem)(Tensor t, object key, object value) except -1
     object (*from_array)(object array)
+    # of saving; pack is NULL while no saved_tensors_hooks are active
+    int (*pack)(Node n) except -1
+    Tensor (*unpack)(Node n, const save_t* s)
 cdef slots_t slots
 
 # What is called on a thread with WATCHED set; filled by watch.pyx.

@@ -258,6 +258,8 @@ cdef object record(Op op, PyObject** xs, int n, Attrs a, PyObject** ys, int nys)
             s.bit = i
             s += 1
     node.nsaves = <uint8_t>(s - node.saves)
+    if slots.pack != NULL:
+        slots.pack(node)
     if op.joint or nys - op.aux > 1:
         record_more(node, xs, n, ys, nys)
     else:
@@ -322,9 +324,12 @@ cdef Tensor unsave(Node n, int bit, bint with_history):
             break
     else:
         return None         # an input left out
-    t = fg_tensor_take(<Storage>s.storage, <Layout>s.layout, s.data, s.dtype)
-    if s.version != t.storage.version:
-        raise_modified(n, bit, s.version, t.storage.version)
+    if s.storage == NULL:
+        t = slots.unpack(n, s)
+    else:
+        t = fg_tensor_take(<Storage>s.storage, <Layout>s.layout, s.data, s.dtype)
+        if s.version != t.storage.version:
+            raise_modified(n, bit, s.version, t.storage.version)
     if with_history:
         if bit >= BIT_Y:
             t.node = n

@@ -1,4 +1,5 @@
-"""Derivatives of what was recorded, the switches of recording, and checks of derivatives. Imports the core."""
+"""Derivatives of what was recorded, the switches of recording, functions with a derivative of their own, and checks of
+derivatives. Imports the core."""
 
 from fastgrad._core import (
     Function,
@@ -10,4 +11,7 @@ from fastgrad._core import (
     no_grad,
     set_grad_enabled,
 )
+from fastgrad.autograd import function, graph
+from fastgrad.autograd.custom import custom_jvp, custom_vjp
+from fastgrad.autograd.function import once_differentiable
 from fastgrad.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
