@@ -199,10 +199,10 @@ def once_differentiable(backward):
     ...     def backward(ctx, g):
     ...         (x,) = ctx.saved_tensors
     ...         return g * fg.from_numpy(np.cos(x.detach().numpy()))
-    >>> x = fg.tensor(0.0, requires_grad=True)
+    >>> x = fg.tensor([0.0], requires_grad=True)
     >>> Sine.apply(x).backward()
     >>> x.grad
-    tensor(1.)
+    tensor([1.])
     """
     @functools.wraps(backward)
     def wrapped(ctx, *gs):
