@@ -106,7 +106,7 @@ def build_marker(folder):
 def start_count(source, results, marker):
     """Starts the workloads under callgrind, on the build in `source`."""
     results.mkdir()
-    variables = {k: v for k, v in os.environ.items() if k not in environment.SLOWING}
+    variables = {k: v for k, v in os.environ.items() if k not in (*environment.SLOWING, "PYTHONPATH")}
     variables |= environment.wanted() | {"FASTGRAD_ISA": "avx2", "PYTHONHASHSEED": "0"}
     valgrind = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={results}/out"]
     return subprocess.Popen(

@@ -3,9 +3,9 @@
 import math
 from html import escape
 
-from .results import Measure
+from .results import Measure, times_text
 
-WIDTH, LABEL, BAR, GAP, HEAD = 860, 150, 15, 34, 56
+WIDTH, LABEL, BAR, GAP, HEAD = 860, 150, 15, 34, 70
 COLORS = {"fastgrad": "#0b7a75", "fastgrad compiled": "#19535f", "torch": "#d9601a", "torch fused": "#e58e57"}
 OTHER = "#9aa3ab"
 STYLE = "text{font:12px system-ui,sans-serif;fill:#222}.t{font-size:15px;font-weight:600}.s{fill:#666}.g{stroke:#ddd}"
@@ -20,7 +20,7 @@ def svg(run):
         table.base if table and any(isinstance(c.get(table.base), Measure) for c in table.rows.values()) else "fastgrad"
     )
     decades = max(1, math.ceil(math.log10(max(top, 10)) - 1e-9))
-    scale = (WIDTH - LABEL - 70) / decades
+    scale = (WIDTH - LABEL - 120) / decades
     y, parts = HEAD, []
     for net, bars in groups.items():
         parts.append(f'<text x="10" y="{y + 12}" class="t" style="font-size:13px">{escape(net)}</text>')
@@ -32,7 +32,7 @@ def svg(run):
                 f'<rect x="{LABEL}" y="{y}" width="{length:.1f}" height="{BAR - 3}" fill="{COLORS.get(name, OTHER)}"/>'
             )
             parts.append(
-                f'<text x="{LABEL + length + 5:.1f}" y="{y + 11}" class="s">{value:.3g}x  {escape(time)}</text>'
+                f'<text x="{LABEL + length + 5:.1f}" y="{y + 11}" class="s">{times_text(value)} ({escape(time)})</text>'
             )
             y += BAR
         y += GAP - BAR

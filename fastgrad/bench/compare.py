@@ -1,7 +1,7 @@
 """Two runs side by side: `fastgrad bench --compare A.json B.json`."""
 
 from .report import bullets
-from .results import Measure, Run
+from .results import Measure, Run, times_text
 
 NOTABLE = 1.05  # what is less than that apart, or within the spread of both, is printed without a mark
 
@@ -35,7 +35,7 @@ def markdown(a, b):
 
 def _rows(a, b):
     return [
-        f"| {label} | {name} | {old} | {new} | {new.median / old.median:.3g}x | {_mark(old, new)} |"
+        f"| {label} | {name} | {old} | {new} | {times_text(new.median / old.median)} | {_mark(old, new)} |"
         for label, cells in a.rows.items()
         for name, old in cells.items()
         if isinstance(old, Measure) and isinstance(new := b.rows.get(label, {}).get(name), Measure) and old.median

@@ -1,6 +1,6 @@
 """A run as Markdown: on the terminal, and as the page `docs/performance.md`."""
 
-from .results import Measure
+from .results import Measure, times_text
 
 PAGE = """# How fast it is
 
@@ -72,14 +72,6 @@ def cell_text(cells, name, base):
     if cell.unit != under.unit:
         return str(cell)
     return f"**{times_text(cell.median / under.median)}** ({cell})"
-
-
-def times_text(multiple):
-    """
-    >>> times_text(1.234), times_text(12_345.0)
-    ('1.23x', '12,300x')
-    """
-    return f"{float(f'{multiple:.3g}'):,.0f}x" if multiple >= 1000 else f"{multiple:.3g}x"
 
 
 def targets(run):

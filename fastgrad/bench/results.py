@@ -47,6 +47,14 @@ def amount_text(value, unit):
     return f"{value:.3g}" if unit == "ratio" else f"{value:.3g} {unit}"
 
 
+def times_text(multiple):
+    """
+    >>> times_text(1.234), times_text(12_345.0)
+    ('1.23x', '12,300x')
+    """
+    return f"{float(f'{multiple:.3g}'):,.0f}x" if multiple >= 1000 else f"{multiple:.3g}x"
+
+
 @dataclass
 class Table:
     """Rows of work by columns of contenders. A cell is a Measure, or a text that says why there is none.

@@ -1,6 +1,6 @@
 """The step in tinygrad, under its TinyJit."""
 
-from tinygrad import Tensor, TinyJit
+from tinygrad import Context, Tensor, TinyJit
 from tinygrad.nn import optim
 
 
@@ -8,9 +8,7 @@ class TinygradStep:
     """One replay of the jitted step at a time."""
 
     def __init__(self, problem, lr):
-        params = [Tensor(p.copy()).realize() for p in problem.params]
-        for p in params:
-            p.requires_grad_(True)
+        params = [Tensor(p.copy()).realize().is_param_() for p in problem.params]
         x, target = Tensor(problem.x).realize(), Tensor(problem.labels).realize()
         if problem.net.optimizer == "adamw":
             optimizer = optim.AdamW(params, lr=lr, weight_decay=problem.decay)
@@ -19,7 +17,6 @@ class TinygradStep:
         mse = problem.net.loss == "mse"
 
         @TinyJit
-        @Tensor.train()
         def step():
             z = x
             for k in range(0, len(params), 2):
@@ -33,9 +30,11 @@ class TinygradStep:
         self.step = step
 
     def losses(self, n):
-        return [self.step().item() for _ in range(n)]
+        with Context(TRAINING=1):
+            return [self.step().item() for _ in range(n)]
 
     def run(self, n):
-        for _ in range(n - 1):
-            self.step()
-        self.step().item()  # waits for the device
+        with Context(TRAINING=1):
+            for _ in range(n - 1):
+                self.step()
+            self.step().item()  # waits for the device
