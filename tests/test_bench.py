@@ -1,10 +1,12 @@
 """`fastgrad bench`: its command line, its report, and that what it divides by and compares with is right."""
 
+import importlib.util
 import json
 import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -176,3 +178,51 @@ def test_peak_memory_of_a_step_is_its_activations():
     """Two activations of 2 MB and one gradient at a time; those of the parameters are written where they were."""
     net = Net(512, (16, 1024, 16), "sgd")
     assert 2e6 < memory.in_new_process("fastgrad", net) < 9e6
+
+
+CHECK = Path(__file__).parents[1] / "benchmarks/bench_check.py"
+
+
+@pytest.fixture
+def bench_check():
+    if not CHECK.exists():
+        pytest.skip("the tests run outside a checkout")
+    spec = importlib.util.spec_from_file_location("bench_check", CHECK)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_more_instructions_fail_unless_the_message_says_why(bench_check, capsys):
+    before = {"a": 1000, "b": 1000, "c": 1000, "d": "an error", "e": 1000}
+    after = {"a": 1049, "b": 1051, "c": 1051, "d": 5, "e": "an error", "f": 5}
+    assert bench_check.compare(before, after, {"c": "it does more"}) == ["b", "e"]
+    table = capsys.readouterr().out
+    assert "| b | 1,000 | 1,051 | +5.10% | too much |" in table
+    assert "| c | 1,000 | 1,051 | +5.10% | intended: it does more |" in table
+
+
+def test_intended_rises_are_read_from_the_messages(bench_check, monkeypatch):
+    repository = bench_check.Repository(Path("nowhere"))
+    log = "One\n\nInstructions rise: a, b_c: more is checked\n\nTwo\nInstructions rise: d\n"
+    monkeypatch.setattr(repository, "git", lambda *arguments: log)
+    assert repository.intended("base") == {"a": "more is checked", "b_c": "more is checked"}
+
+
+def test_a_shared_build_is_older_than_what_changed(bench_check, tmp_path):
+    built, source = tmp_path / "this", tmp_path / "parent"
+    for name in ("build/kernels/a.o", "build/lib.x/fastgrad/_core/new.so", "build/lib.x/fastgrad/_core/old.so"):
+        (built / name).parent.mkdir(parents=True, exist_ok=True)
+        (built / name).touch()
+    (built / "build/lib.x/fastgrad/a.py").touch()
+    for name in ("fastgrad/_core/old.pyx", "csrc/same.c", "csrc/changed.c"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).touch()
+        os.utime(source / name, (1, 1))
+    bench_check.share(built, source, ["csrc/changed.c", "csrc/only_in_this.c"])
+    found = {str(path.relative_to(source)) for path in source.glob("build/**/*.*") if path.is_file()}
+    assert found == {"build/kernels/a.o", "build/lib.x/fastgrad/_core/old.so"}
+    assert (source / "csrc/same.c").stat().st_mtime == 1
+    assert (source / "csrc/changed.c").stat().st_mtime >= (source / "build/kernels/a.o").stat().st_mtime
+    bench_check.share(built, tmp_path / "other", ["setup.py"])
+    assert not (tmp_path / "other").exists()

@@ -1,4 +1,13 @@
 """What limits a target that is missed, as its profile showed: the text that stands beside it in the report."""
 
 # What a verdict is about -> one sentence. An entry is printed only where the target is missed.
-LIMITS = {}
+LIMITS = {
+    "1 x 4-64-64-2, SGD, fastgrad": (
+        "counted, kernels are 22% of the instructions of a step, the tape 46% and the interpreter 31%: what is left is one "
+        "call for each module, op and rule"
+    ),
+    "installed size, over NumPy's": (
+        "3 MB are kernels for three instruction sets, 5 MB the modules of the core, each with Cython's helpers; the wheel "
+        "is 2 to 3 MB"
+    ),
+}
