@@ -52,7 +52,9 @@ def test_a_quick_run_without_a_checkout_says_why_there_is_no_floor(tmp_path):
     assert "OPENBLAS_L2_SIZE is set and slows OpenBLAS: starting again without it" in done.stderr
     assert "DataLoader, 784 features" in done.stdout
     assert "section steps: not chosen" in done.stdout
-    assert json.loads((tmp_path / "a.json").read_text())["options"]["only"] == ["data"]
+    results = json.loads((tmp_path / "a.json").read_text())
+    assert results["options"]["only"] == ["data"]
+    assert "OPENBLAS_L2_SIZE removed" in results["machine"]["environment"]
     again = command("--compare", "a.json", "a.json", cwd=tmp_path)
     assert "1x" in again.stdout, again.stderr
 

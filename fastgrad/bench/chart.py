@@ -6,7 +6,14 @@ from html import escape
 from .results import Measure, times_text
 
 WIDTH, LABEL, BAR, GAP, HEAD = 860, 150, 15, 34, 70
-COLORS = {"fastgrad": "#0b7a75", "fastgrad compiled": "#19535f", "torch": "#d9601a", "torch fused": "#e58e57"}
+COLORS = {
+    "fastgrad": "#0b7a75",
+    "fastgrad compiled": "#19535f",
+    "torch": "#d9601a",
+    "torch fused": "#e58e57",
+    "torch.compile": "#efb591",
+}
+COLORS |= {"jax.jit": "#3a66a8", "jax.jit loop": "#7d9dcb"}
 OTHER = "#9aa3ab"
 STYLE = "text{font:12px system-ui,sans-serif;fill:#222}.t{font-size:15px;font-weight:600}.s{fill:#666}.g{stroke:#ddd}"
 

@@ -87,7 +87,7 @@ def machine(threads):
     lines = (line.split(None, 1) if not line.startswith("instruction set") else ("instruction set", line[15:].strip())
              for line in fastgrad.show_config().splitlines())  # fmt: skip
     found = {"processor": environment.processor(), "system": platform.platform(), **dict(lines)}
-    found["threads"] = str(threads)
+    found |= {"threads": str(threads), "environment": environment.variables()}
     found |= {peer: contenders.version(peer) or "not installed" for peer in contenders.DISTRIBUTIONS}
     return results.stamp(floor.checkout()) | found
 

@@ -8,6 +8,7 @@ import sys
 # Read once, when the library is loaded. The first two choose kernels and blocking meant for another processor.
 SLOWING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+REMOVED = "FASTGRAD_BENCH_REMOVED"  # says after a restart what it removed
 ONE_THREAD_OF_XLA = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 
@@ -22,7 +23,10 @@ def wanted(threads=1):
 def pin(threads=1):
     """Removes what slows BLAS and sets the threads, for libraries loaded after this. Returns what was removed."""
     os.environ.update(wanted(threads))
-    return [name for name in SLOWING if os.environ.pop(name, None) is not None]
+    removed = [name for name in SLOWING if os.environ.pop(name, None) is not None]
+    if removed:
+        os.environ[REMOVED] = ", ".join(removed)
+    return removed
 
 
 def restart_pinned(threads=1):
@@ -32,6 +36,13 @@ def restart_pinned(threads=1):
         for name in pin(threads):
             print(f"{name} is set and slows OpenBLAS: starting again without it", file=sys.stderr, flush=True)
         os.execv(sys.executable, sys.orig_argv)
+
+
+def variables():
+    """What of the environment slows or chooses something, as a text."""
+    chosen = [f"{name}={os.environ[name]}" for name in ("FASTGRAD_ISA", "FASTGRAD_BLAS") if name in os.environ]
+    removed = [f"{name} removed" for name in os.environ.get(REMOVED, "").split(", ") if name]
+    return ", ".join(removed + chosen) or "none that slows or chooses"
 
 
 def processor():
