@@ -156,13 +156,19 @@ def test_a_contender_with_other_losses_is_not_timed():
         checked(Wrong, Problem(steps.ROWS[0].net))
 
 
-def test_interleaved_times_are_of_one_unit_of_work():
-    def run(n):
-        for _ in range(1000 * n):
-            pass
+def test_interleaved_times_are_of_one_unit_of_work(monkeypatch):
+    """On a clock that only the work moves."""
+    ticks = [0]
 
-    found = harness.interleave({"one": run, "two": lambda n: run(2 * n)}, rounds=5, seconds=0.002)
-    assert 1.5 < found["two"].median / found["one"].median < 2.7
+    def work(cost):
+        def run(n):
+            ticks[0] += cost * n
+
+        return run
+
+    monkeypatch.setattr(harness, "_clock", lambda: ticks[0])
+    found = harness.interleave({"one": work(1000), "two": work(2000)}, rounds=5, seconds=0.002)
+    assert (found["one"].median, found["two"].median) == (1000, 2000)
 
 
 def test_memory_of_many_steps_is_flat():
