@@ -21,8 +21,8 @@ cdef class Step:
     """What there is to know of an optimiser's step: its record; how many lists of buffers shaped as the parameters it has, and
     whether a list of step counts follows; how many hyperparameters."""
 
-    def __init__(self, Op op, int buffers, bint counted, int numbers):
-        self.op, self.buffers, self.counted, self.numbers = op, buffers, counted, numbers
+    def __init__(self, Op record, int buffers, bint counted, int numbers):
+        self.op, self.buffers, self.counted, self.numbers = record, buffers, counted, numbers
 
 
 cdef dict steps = {}
