@@ -1,5 +1,5 @@
-"""What is neither a network nor an optimiser: data loading."""
+"""What is neither a network nor an optimiser: data loading, checkpointing."""
 
-from fastgrad.utils import data
+from fastgrad.utils import checkpoint, data
 
-__all__ = ["data"]
+__all__ = ["checkpoint", "data"]
