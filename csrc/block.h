@@ -44,10 +44,15 @@ static inline int fg_lowest_bit(uint64_t m) {
     _BitScanForward64(&k, m);
     return (int)k;
 }
-static inline int fg_count_bits(uint64_t m) { return (int)__popcnt64(m); }
 #else
-static inline int fg_count_bits(uint64_t m) { return __builtin_popcountll(m); }
 static inline int fg_lowest_bit(uint64_t m) { return __builtin_ctzll(m); }
 #endif
+
+/* Of few bits: without a processor's own instruction the compiler's is a call. */
+static inline int fg_count_bits(uint64_t m) {
+    int count = 0;
+    for (; m; m &= m - 1) count++;
+    return count;
+}
 
 #endif

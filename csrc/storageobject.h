@@ -7,8 +7,7 @@
 
 /* The fields of Storage in memory.pxd, in their order. */
 typedef struct {
-    PyObject_HEAD
-    void *data;
+    PyObject_HEAD void *data;
     uint32_t version;
     int32_t size_class;
     int64_t nbytes;

@@ -9,8 +9,7 @@
 
 /* The fields of Tensor in tensor.pxd, in their order. */
 typedef struct {
-    PyObject_HEAD
-    void *data;
+    PyObject_HEAD void *data;
     PyObject *storage, *layout, *node, *view, *retained; /* never NULL */
     uint32_t at;
     uint8_t dtype, flags;

@@ -22,6 +22,16 @@ cdef extern from "Python.h":
     void raw_xdecref "Py_XDECREF"(PyObject*)
     object PyObject_Vectorcall(PyObject* call, PyObject** args, size_t nargs, PyObject* kwnames)
 
+cdef extern from *:
+    """
+    #if defined(__GNUC__)
+    #define fg_prefetch(p) __builtin_prefetch(p)
+    #else
+    #define fg_prefetch(p) ((void)(p))
+    #endif
+    """
+    void prefetch "fg_prefetch"(const void* p) noexcept
+
 cdef Op ADD = declare("add")
 cdef Op SUM = declare("sum")
 cdef Op COPY = declare("copy")
@@ -413,6 +423,9 @@ cdef object run(list outputs, list gradients, list wanted, bint keep, bint creat
             accumulate(t.node, t.at, <Tensor>gradients[i], True)     # True: the user's gradient is never written
         gradients.clear()
         for k in range(order.count - 1, -1, -1):
+            if k >= 8:                  # large graphs lie in memory, not in a cache
+                prefetch(order.nodes[k - 8])
+                prefetch((<Node>order.nodes[k - 4]).edges)
             n = <Node>order.nodes[k]
             if n.g != NULL or (n.extra is not None and n.extra.gs is not None):
                 if not restricted or n.state & N_NEEDED:

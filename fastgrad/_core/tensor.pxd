@@ -133,23 +133,15 @@ cdef class NodeExtra:
     cdef tuple lays     # layouts of all outputs with a history, where there are several
     cdef tuple shapes   # of all inputs, where a rule names `shapes`
 
-cdef struct block_t:        # the fields of a Node that its finalizer frees, in their order
-    PyObject* g
-    edge_t* edges
-    save_t* saves
-    uint32_t run
-    uint32_t nedges
-    uint8_t nsaves
-    uint8_t block_class
-
 cdef class Node:
     # One use of an op. It holds op, earlier nodes, attributes and saves, never a Tensor (but for the gradient under way),
     # so arrows point only backwards in time. A GC type untracked at birth; tracked when it first gets an extra.
+    # The fields are mirrored in csrc/nodeobject.h.
     cdef Op op
     cdef Layout lay                     # of output 0
     cdef Attrs attrs
     cdef NodeExtra extra
-    cdef PyObject* g                    # owned: the gradient of output 0 during a run. From here to block_class: block_t
+    cdef PyObject* g                    # owned: the gradient of output 0 during a run
     cdef edge_t* edges                  # one block: `nedges` edges, then `nsaves` saves; NULL once freed
     cdef save_t* saves
     cdef uint32_t run                   # id of the backward run that has visited it

@@ -41,8 +41,16 @@ cdef extern from "tensorobject.h":
     Tensor fg_tensor_take(Storage storage, Layout layout, void* data, int dtype)
     bint fg_tensor_prepare(PyTypeObject* type)
 
-cdef extern from "finalize.h":
-    void give_finalizer "fg_give_finalizer"(PyTypeObject* type, Py_ssize_t at, void (*finalize)(void*) noexcept)
+cdef extern from "nodeobject.h":
+    ctypedef struct block_t "fg_node_block":
+        PyObject* g
+        void* edges
+        void* saves
+        uint32_t nedges
+        uint8_t nsaves
+        uint8_t block_class
+    Node fg_node_take(Op op, Layout lay, Attrs attrs, int dtype)
+    bint fg_node_prepare(PyTypeObject* type, void (*finalize)(block_t*) noexcept)
 
 cdef extern from "block.h":
     int block_class "fg_block_class"(size_t nbytes) noexcept
@@ -131,7 +139,6 @@ cdef class NodeExtra:
     """What few nodes have."""
 
 
-@cython.freelist(512)
 cdef class Node:
     """One use of an op on the tape; what ``grad_fn`` shows."""
 
@@ -167,8 +174,7 @@ cdef class Leaf(Node):
     """The node of a leaf that requires grad: it owns the gradient."""
 
 
-cdef void finalize_node(void* fields) noexcept:
-    cdef block_t* b = <block_t*>fields
+cdef void finalize_node(block_t* b) noexcept:
     cdef PyObject* g = b.g
     if g != NULL:
         b.g = NULL
@@ -185,11 +191,12 @@ cdef void free_block(Node n) noexcept:
 cdef void free_fields(block_t* b) noexcept:
     # Parents go to the worklist whatever their reference counts: freeing a chain of a million nodes must not recurse.
     cdef uint32_t i
-    cdef edge_t* edges = b.edges
+    cdef edge_t* edges = <edge_t*>b.edges
+    cdef save_t* saves = <save_t*>b.saves
     b.edges = NULL
     for i in range(b.nsaves):
-        raw_xdecref(b.saves[i].storage)
-        raw_decref(b.saves[i].layout)
+        raw_xdecref(saves[i].storage)
+        raw_decref(saves[i].layout)
     for i in range(b.nedges):
         if edges[i].node != NULL:
             fg_defer(edges[i].node)
@@ -209,7 +216,7 @@ cdef NodeExtra extra_of(Node n):
 
 cdef object record(Op op, PyObject** xs, int n, Attrs a, PyObject** ys, int nys):
     """Gives outputs ys[0..nys) the history op(xs). At least one input requires grad. Returns the Node."""
-    cdef Node node = Node.__new__(Node)
+    cdef Node node
     cdef Tensor t
     cdef uint64_t mask = 0
     cdef int i = 0
@@ -219,10 +226,7 @@ cdef object record(Op op, PyObject** xs, int n, Attrs a, PyObject** ys, int nys)
     while ys[i] == NULL:        # of several outputs, the first may be left out
         i += 1
     t = <Tensor>ys[i]
-    node.lay = t.layout
-    node.dtype = t.dtype
-    node.op = op
-    node.attrs = a
+    node = fg_node_take(op, t.layout, a, t.dtype)
     for i in range(n):
         if xs[i] != NULL and (<Tensor>xs[i]).flags & REQUIRES_GRAD:
             mask |= op.rules[i if i < op.nrules else op.nrules - 1].mask    # 0 for an input without a derivative
@@ -590,12 +594,10 @@ cdef class Tensor:
 
 
 cdef _prepare_types():
-    cdef Node n = Node.__new__(Node)
     if not fg_tensor_prepare(<PyTypeObject*>Tensor):
         raise SystemError("fg_tensor does not mirror the fields of Tensor")
-    if <char*>&n.block_class - <char*>&n.g != <char*>&(<block_t*>NULL).block_class - <char*>NULL:
-        raise SystemError("block_t does not mirror the fields of Node")
-    give_finalizer(<PyTypeObject*>Node, <char*>&n.g - <char*><void*>n, finalize_node)
+    if not fg_node_prepare(<PyTypeObject*>Node, finalize_node):
+        raise SystemError("fg_node does not mirror the fields of Node")
 
 
 _prepare_types()
