@@ -65,8 +65,8 @@ from math import e, inf, nan, pi  # noqa: E402
 
 newaxis = None
 
-_MODULES = ("autograd", "cuda", "datasets", "nn", "optim", "utils", "viz")
-_FROM_MODULES = {"load": "serialization", "save": "serialization"}
+_MODULES = ("autograd", "cuda", "datasets", "diagnostics", "nn", "optim", "profiler", "utils", "viz")
+_FROM_MODULES = {"detect_anomaly": "diagnostics", "load": "serialization", "save": "serialization"}
 
 
 def __getattr__(name):

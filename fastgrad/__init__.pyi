@@ -3,8 +3,10 @@
 from fastgrad import autograd as autograd
 from fastgrad import cuda as cuda
 from fastgrad import datasets as datasets
+from fastgrad import diagnostics as diagnostics
 from fastgrad import nn as nn
 from fastgrad import optim as optim
+from fastgrad import profiler as profiler
 from fastgrad import utils as utils
 from fastgrad import viz as viz
 from fastgrad._config import get_num_threads as get_num_threads
@@ -281,6 +283,7 @@ from fastgrad._core import xlogy as xlogy
 from fastgrad._core import zeros as zeros
 from fastgrad._core import zeros_like as zeros_like
 from fastgrad._printing import set_printoptions as set_printoptions
+from fastgrad.diagnostics import detect_anomaly as detect_anomaly
 from fastgrad.serialization import load as load
 from fastgrad.serialization import save as save
 from math import e as e

@@ -18,6 +18,12 @@ def _bench(argv):
     return main(argv)
 
 
+def _profile(argv):
+    from .profiler._command import main
+
+    return main(argv)
+
+
 def _info(argv):
     argparse.ArgumentParser(prog="fastgrad info", description=COMMANDS["info"][1]).parse_args(argv)
     import fastgrad
@@ -29,6 +35,7 @@ def _info(argv):
 COMMANDS = {
     "demo": (_demo, "train a small network on handwritten digits and say how fast it was"),
     "bench": (_bench, "compare with PyTorch, JAX and whatever else is installed, in one run"),
+    "profile": (_profile, "run a script under the profiler, or compare a training step with pure Python"),
     "info": (_info, "versions, instruction set, BLAS and threads in use"),
 }
 

@@ -18,6 +18,8 @@ def flops_of(op, attrs, ins, outs):
     return op.flops * elements(next(shape for shape in outs if shape is not None))
 
 
-def bytes_of(ins, outs, itemsize):
-    """Bytes of all that a call reads and writes, each operand once."""
+def bytes_of(op, ins, outs, itemsize):
+    """Bytes of all that a call reads and writes, each operand once; where indices choose, only what they chose."""
+    if op.family == "indexing":
+        return itemsize * 2 * sum(elements(shape) for shape in outs if shape is not None)
     return itemsize * sum(elements(shape) for shape in (*ins, *outs) if shape is not None)

@@ -286,7 +286,8 @@ def core_stub():
 
 def package_stub():
     """The front: the core's names again, and the modules."""
-    public = {name: value for name, value in vars(fastgrad).items() if not name.startswith("_")}
+    lazy = fastgrad._FROM_MODULES  # in vars() once they were used
+    public = {name: v for name, v in vars(fastgrad).items() if not name.startswith("_") and name not in lazy}
     imports, constants = [("fastgrad", name) for name in fastgrad._MODULES], []
     imports += [(f"fastgrad.{module}", name) for name, module in fastgrad._FROM_MODULES.items()]
     for name, value in sorted(public.items()):

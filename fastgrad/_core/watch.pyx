@@ -9,7 +9,7 @@ cimport cython
 from cpython.dict cimport PyDict_GetItem
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.object cimport PyObject
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from .call cimport call_unwatched, expect_watcher
 from .tensor cimport *
@@ -74,7 +74,8 @@ cdef class Watcher:
     """Records what this thread does between `start()` and `stop()`.
 
     keep: hold the tensors that ops read and made, else only their layouts. lines: note the line of the caller's code.
-    limit: events after which recording ends, and `full` becomes true.
+    limit: events after which recording ends, and `full` becomes true. check: called with (op, outputs, inputs, whether in a
+    backward pass, modules, line) where a kernel has made a NaN or an infinity; events that are over are forgotten then.
     """
 
     cdef event_t* log
@@ -83,13 +84,16 @@ cdef class Watcher:
     cdef int64_t count, room, nthings, things_room, nheld, held_room, limit
     cdef int32_t open
     cdef bint keep, lines
+    cdef readonly object check          # called with a description of each output that is not finite, or None
+    cdef dict origins                   # with check: address of a node -> where its op ran
     cdef readonly bint full, running
     cdef Watcher outer                  # the watcher that was on before
     cdef int64_t from_ticks, to_ticks
     cdef readonly int64_t from_ns, to_ns
 
-    def __cinit__(self, *, bint keep=False, bint lines=True, int64_t limit=1000000):
-        self.keep, self.lines, self.limit, self.open = keep, lines, limit, -1
+    def __cinit__(self, *, bint keep=False, bint lines=True, int64_t limit=1000000, check=None):
+        self.keep, self.lines, self.limit, self.open = keep or check is not None, lines, limit, -1
+        self.check, self.origins = check, {}
 
     def __dealloc__(self):
         cdef int64_t k
@@ -180,6 +184,56 @@ cdef class Watcher:
         if k >= 0:
             self.log[k].exit = fg_ticks()
             self.open = self.log[k].parent
+            if self.check is not None:
+                self.forget(k)
+        return 0
+
+    cdef int forget(self, int64_t k) except -1:
+        """Drops event k and all after it, which are inside it: the log becomes a stack."""
+        cdef int64_t i, first = self.nthings
+        for i in range(k, self.count):
+            raw_xdecref(self.log[i].what)
+            raw_xdecref(self.log[i].attrs)
+            raw_xdecref(self.log[i].code)
+            if self.log[i].nout and self.log[i].things < first:
+                first = self.log[i].things
+        for i in range(first, self.nthings):
+            raw_xdecref(self.things[i])
+        self.nthings = first
+        self.count = k
+        return 0
+
+    cdef tuple here(self, int64_t k):
+        """(modules around event k, its line): in a backward pass those of the op that it belongs to."""
+        cdef int64_t i = k
+        cdef list modules = []
+        line = None if self.log[k].code == NULL else (<object>self.log[k].code, self.log[k].lasti)
+        while i >= 0:
+            if self.log[i].kind == A_MODULE:
+                modules.append(<object>self.log[i].what)
+            elif self.log[i].kind == A_NODE:
+                return self.origins.get(<size_t>self.log[i].node, ((), None))
+            i = self.log[i].parent
+        modules.reverse()
+        return tuple(modules), line
+
+    cdef int inspect(self, int64_t k) except -1:
+        cdef event_t* e = &self.log[k]
+        cdef int i
+        for i in range(e.nout):
+            if self.things[e.things + i] != NULL and not is_finite(<Tensor>self.things[e.things + i]):
+                break
+        else:
+            return 0
+        modules, line = self.here(k)
+        outs = tuple([thing(self.things[e.things + i]) for i in range(e.nout)])
+        ins = tuple([thing(self.things[e.things + e.nout + i]) for i in range(e.nin)])
+        op = <object>e.what
+        thread().special &= ~<uint32_t>WATCHED      # what the check computes is not watched
+        try:
+            self.check(op, outs, ins, thread().runs > 0, modules, line)
+        finally:
+            thread().special |= WATCHED
         return 0
 
     cdef int locate(self, event_t* e) except -1:
@@ -305,6 +359,26 @@ cdef class Watcher:
         return found
 
 
+cdef bint is_finite(Tensor t) noexcept:
+    """Whether no element is NaN or infinite: a pass over the exponents that the compiler turns into vectors."""
+    cdef const uint32_t* f = <const uint32_t*>t.data
+    cdef const uint64_t* d = <const uint64_t*>t.data
+    cdef int64_t i, n = t.layout.c.size
+    cdef uint32_t bad = 0
+    cdef uint64_t bad64 = 0
+    if not t.layout.c.flags & FG_DENSE:
+        return True
+    if t.dtype == FG_F32:
+        for i in range(n):
+            bad |= (f[i] & <uint32_t>0x7F800000) == <uint32_t>0x7F800000
+        return bad == 0
+    if t.dtype == FG_F64:
+        for i in range(n):
+            bad64 |= (d[i] & <uint64_t>0x7FF0000000000000) == <uint64_t>0x7FF0000000000000
+        return bad64 == 0
+    return True
+
+
 cdef object thing(PyObject* p):
     return None if p == NULL else <object>p
 
@@ -331,8 +405,9 @@ cdef object watched_apply(Op op, PyObject** xs, int n, Attrs a):
         w.locate(&w.log[k])
     try:
         y = apply_plain(op, xs, n, a)
-    finally:
+    except BaseException:
         w.pop(k)
+        raise
     if type(y) is Tensor:
         node = (<Tensor>y).node
     else:
@@ -342,7 +417,11 @@ cdef object watched_apply(Op op, PyObject** xs, int n, Attrs a):
                 break
     if node is not None:
         w.log[k].node = <void*>node
-        w.hold(k, node)
+        if w.check is None:
+            w.hold(k, node)
+        else:
+            w.origins[<size_t><void*>node] = w.here(k)
+    w.pop(k)
     return y
 
 
@@ -365,6 +444,8 @@ cdef int kernel_ends(int64_t token) except -1:
     cdef Watcher w = <Watcher>thread().watcher
     if token >= 0:
         w.log[token >> 1].end = fg_ticks()
+        if w.check is not None:
+            w.inspect(token >> 1)
         if token & 1:
             w.pop(token >> 1)
     return 0

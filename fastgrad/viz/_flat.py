@@ -9,6 +9,7 @@ import inspect
 import keyword
 import math
 import re
+from time import perf_counter
 
 import numpy as np
 
@@ -26,9 +27,12 @@ class FlatCode:
     value and a dictionary of gradients by name.
     """
 
-    def __init__(self, source, arguments, name):
+    def __init__(self, source, arguments, name, inputs=(), lines=None):
         self.source = source
         self.arguments = arguments
+        self.inputs = inputs  # of which there are gradients
+        self.lines = lines or {}  # a line's text -> (the op of the forward pass it belongs to, whether it is backward)
+        self._name = name
         namespace = {}
         exec(compile(source, "<flat NumPy code>", "exec"), namespace)
         self._function = namespace[name]
@@ -38,6 +42,28 @@ class FlatCode:
         if unknown:
             raise TypeError(f"unknown argument {sorted(unknown)[0]!r}; there are {', '.join(self.arguments)}")
         return self._function(**{**self.arguments, **arguments})
+
+    def timed(self, key, lines):
+        """A function that runs the code and returns its result and the seconds of its lines, added up by
+        `key(op, backward)`."""
+        body, keys = [], []
+        for line in self.source.split("\n"):
+            body.append(line)
+            if line.strip() in lines:
+                keys.append(key(*lines[line.strip()]))
+                body.append("    _marks.append(_clock())")
+        namespace = {"_clock": perf_counter}
+        exec(compile("\n".join(body), "<timed flat NumPy code>", "exec"), namespace)
+
+        def run():
+            marks = namespace["_marks"] = [perf_counter()]
+            result = namespace[self._name](**self.arguments)
+            found = {}
+            for name, start, end in zip(keys, marks[:-1], marks[1:], strict=True):
+                found[name] = found.get(name, 0.0) + end - start
+            return result, found
+
+        return run
 
     def __str__(self):
         return self.source
@@ -172,6 +198,7 @@ class _Writer:
         self.gradients = {}  # variable -> place of its gradient
         self.gradient_names = {}  # variable -> that of its gradient
         self.values = {}  # variable -> its gradient
+        self.lines = {}
         made = {place(t): k for k, step in enumerate(self.steps) for t in step.outs if t is not None}
         order = sorted(
             zip(wanted, grads, strict=True), key=lambda pair: -made.get(place(pair[0]), -1)
@@ -265,6 +292,7 @@ class _Writer:
             kept.append(line)
         kept.reverse()
         body, gap, where = [], False, None
+        owners = {step.node: step.op.name for step in self.steps if step.node and not step.within}
         for key, _, text, step in kept:
             if text is None:
                 if step.op.family != "random":
@@ -291,6 +319,7 @@ class _Writer:
             if key not in self.names:
                 self.names[key] = self.fresh("g" if step.within else step.op.name)
             body.append(f"{self.names[key]} = {expression}")
+            self.lines[body[-1]] = (owners.get(step.within, step.op.name), bool(step.within))
             body += [f"{alias} = {self.names[key]}" for alias in self.aliases.pop(key, ())]
         if not gap:
             body += ["", *self.start()]
@@ -341,7 +370,13 @@ class _Writer:
             source = "import math\n\n" + source
         source += "".join(helpers[name].rstrip() + "\n\n\n" for name in order)
         source += f"def forward_backward({', '.join(arguments)}):\n{indented}\n"
-        return FlatCode(source.rstrip(), {name: self.arguments[name] for name in arguments}, "forward_backward")
+        return FlatCode(
+            source.rstrip(),
+            {name: self.arguments[name] for name in arguments},
+            "forward_backward",
+            [name for name in self.inputs if name in self.gradients],
+            self.lines,
+        )
 
 
 def place_is_read(step, key):

@@ -1,0 +1,18 @@
+"""What is wrong with a gradient: `diagnose` a model, watch its training, find the first NaN, find a learning rate."""
+
+from fastgrad.diagnostics._anomaly import AnomalyError, detect_anomaly
+from fastgrad.diagnostics._diagnose import Diagnosis, Finding, LayerReport, diagnose
+from fastgrad.diagnostics._lr_find import LearningRates, lr_find
+from fastgrad.diagnostics._monitor import GradientMonitor
+
+__all__ = [
+    "AnomalyError",
+    "Diagnosis",
+    "Finding",
+    "GradientMonitor",
+    "LayerReport",
+    "LearningRates",
+    "detect_anomaly",
+    "diagnose",
+    "lr_find",
+]

@@ -1,0 +1,111 @@
+"""GradientMonitor: gradient norms and update sizes of every parameter through training. Imports the core and _diagnose."""
+
+import math
+
+import fastgrad as fg
+from fastgrad.diagnostics._diagnose import LARGE, REMEDIES, SMALL, Finding
+from fastgrad.viz._draw import table
+
+
+class GradientMonitor:
+    """Notes, step by step, the norm of each parameter's gradient, of the parameter, and of its last update.
+
+    Call `record(loss)` after `backward()` and before the optimiser's step. `history[name]` is a list of (gradient, weight,
+    update) norms, the update being the change since the record before; `losses` are the losses that were given.
+    `findings()` names gradients that vanish, explode or are not finite, and updates that are too large or too small for
+    their weights.
+
+    Example:
+        >>> net = fg.nn.Linear(2, 1)
+        >>> optimizer = fg.optim.SGD(net.parameters(), lr=0.1)
+        >>> monitor = GradientMonitor(net)
+        >>> for _ in range(5):
+        ...     optimizer.zero_grad()
+        ...     loss = (net(fg.ones(4, 2)) ** 2).mean()
+        ...     loss.backward()
+        ...     monitor.record(loss)
+        ...     optimizer.step()
+        >>> len(monitor.history["weight"]), monitor.findings()
+        (5, [])
+    """
+
+    def __init__(self, model):
+        self._model = model
+        self._last = {}
+        self.history = {name: [] for name, p in model.named_parameters() if p.requires_grad}
+        self.losses = []
+
+    def record(self, loss=None):
+        """Notes the state after a backward pass."""
+        if loss is not None:
+            self.losses.append(float(loss))
+        with fg.no_grad():
+            for name, p in self._model.named_parameters():
+                if name not in self.history:
+                    continue
+                value = p.detach()
+                before = self._last.get(name)
+                update = float((value - before).norm()) if before is not None else 0.0
+                gradient = float(p.grad.norm()) if p.grad is not None else 0.0
+                self.history[name].append((gradient, float(value.norm()), update))
+                self._last[name] = value.clone()
+
+    def ratios(self):
+        """{name: median of update norm over weight norm}, from the second record on."""
+        found = {}
+        for name, steps in self.history.items():
+            values = sorted(update / weight for _, weight, update in steps[1:] if weight)
+            if values:
+                found[name] = values[len(values) // 2]
+        return found
+
+    def findings(self):
+        """The problems that the records show."""
+        found = []
+        last = {name: steps[-1][0] for name, steps in self.history.items() if steps}
+        bad = [name for name, g in last.items() if not math.isfinite(g)]
+        if bad:
+            return [Finding("not finite", f"the gradient of {bad[0]} is not finite", REMEDIES["not finite"], bad)]
+        weights = [name for name in last if self.history[name][-1][1] and "bias" not in name]
+        if len(weights) > 1 and last[weights[-1]]:
+            ratio = last[weights[0]] / last[weights[-1]]
+            text = f"the gradient of {weights[0]} is {ratio:.1e} times that of {weights[-1]}"
+            if ratio < SMALL:
+                found.append(Finding("vanishing", text, REMEDIES["vanishing"], [weights[0]]))
+            elif ratio > LARGE:
+                found.append(Finding("exploding", text, REMEDIES["exploding"], [weights[0]]))
+        grown = [
+            name for name, steps in self.history.items() if len(steps) > 2 and steps[-1][0] > LARGE * (steps[0][0] or 1)
+        ]
+        if grown and not found:
+            text = f"the gradient of {grown[0]} has grown {LARGE:.0e} times since the first record"
+            found.append(Finding("exploding", text, REMEDIES["exploding"], grown))
+        large = [name for name, ratio in self.ratios().items() if ratio > 0.3 and "bias" not in name]
+        if large:
+            text = f"updates of {large[0]} are {self.ratios()[large[0]]:.0%} of its weights; about 0.1% is usual"
+            found.append(Finding("updates too large", text, "lower the learning rate", large))
+        return found
+
+    def __str__(self):
+        rows = [["parameter", "gradient", "weight", "update over weight"]]
+        ratios = self.ratios()
+        for name, steps in self.history.items():
+            if steps:
+                ratio = f"{ratios[name]:.2e}" if name in ratios else ""
+                rows.append([name, f"{steps[-1][0]:.3g}", f"{steps[-1][1]:.3g}", ratio])
+        return table(rows, right=(1, 2, 3)) + "\n" + ("\n".join(map(str, self.findings())) or "no problem found")
+
+    def plot(self):
+        """Gradient norms over the records; returns the figure. Needs matplotlib (`pip install fastgrad[plot]`)."""
+        from fastgrad.profiler._profile import matplotlib_pyplot
+
+        plt = matplotlib_pyplot("plot")
+        figure, axes = plt.subplots(figsize=(7, 3.6))
+        for name, steps in self.history.items():
+            axes.plot([g for g, _, _ in steps], label=name)
+        axes.set_yscale("log")
+        axes.set_xlabel("record")
+        axes.set_ylabel("gradient norm")
+        axes.legend(fontsize=7)
+        figure.tight_layout()
+        return figure

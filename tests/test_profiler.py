@@ -1,0 +1,250 @@
+"""The profiler on nets whose operations and bytes are known by hand; times add up to the whole."""
+
+import json
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+
+import fastgrad as fg
+from fastgrad.profiler import compare, profile, record_function
+from fastgrad.utils.data import DataLoader, TensorDataset
+
+F = fg.nn.functional
+
+
+def mlp():
+    fg.manual_seed(0)
+    return fg.nn.Sequential(fg.nn.Linear(8, 16), fg.nn.ReLU(), fg.nn.Linear(16, 4))
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """Three epochs of two batches of ten, and the seconds they took as seen from outside."""
+    net = mlp()
+    optimizer = fg.optim.SGD(net.parameters(), lr=0.1)
+    loader = DataLoader(TensorDataset(fg.randn(20, 8), fg.randint(0, 4, (20,))), batch_size=10)
+    with profile() as prof:
+        start = perf_counter()
+        for _ in range(3):
+            for x, y in loader:
+                loss = F.cross_entropy(net(x), y)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+        seconds = perf_counter() - start
+    return prof, seconds
+
+
+def rows(prof, group):
+    return {row.name: row for row in prof.rows(group)}
+
+
+def test_calls_and_operations_by_hand(trained):
+    found = rows(trained[0], "kernel")
+    assert found["linear"].calls == 12
+    assert found["linear"].flops == 6 * (2 * 10 * 8 * 16 + 2 * 10 * 16 * 4)
+    # dW of both layers, dX of the second only
+    assert found["linear_vjp"].flops == 6 * (2 * 10 * 8 * 16 + 2 * 2 * 10 * 16 * 4)
+    assert found["relu"].flops == 6 * 160 and found["relu"].bytes == 6 * 2 * 160 * 4
+    paired = rows(trained[0], "op")
+    assert paired["linear"].flops == found["linear"].flops + found["linear_vjp"].flops
+    assert paired["linear"].forward > 0 and paired["linear"].backward > 0
+    assert paired["relu"].saved == 6 * 160 * 4
+
+
+def test_modules_lines_and_phases(trained):
+    modules = rows(trained[0], "module")
+    assert modules["Sequential.0"].calls == modules["Sequential.2"].calls == 6
+    assert modules["Sequential.0"].flops == 6 * 2 * (2 * 10 * 8 * 16)
+    lines = rows(trained[0], "line")
+    assert any(re.fullmatch(r"test_profiler.py:\d+", name) and row.backward for name, row in lines.items())
+    phases = rows(trained[0], "phase")
+    assert {"forward", "backward", "optimiser", "data"} <= set(phases)
+    assert all(phases[name].total > 0 for name in phases)
+
+
+def test_times_add_up_to_the_whole(trained):
+    prof, seconds = trained
+    for group in ("op", "module", "line", "phase", "kernel"):
+        assert sum(row.total for row in prof.rows(group)) == pytest.approx(prof.wall)
+    assert prof.wall == pytest.approx(seconds, rel=0.05, abs=5e-3)
+
+
+def test_what_it_says(trained):
+    prof, _ = trained
+    text = prof.table(sort_by="calls", group_by="op", limit=3)
+    head = "op calls forward backward other total share GFLOP/s GB/s FLOP saved"
+    assert text.splitlines()[0].split() == head.split()
+    assert "more" in text and "whole" in text
+    assert str(prof) == prof.table()
+    found = prof.to_dict()
+    assert found["complete"] and json.dumps(found)
+    assert {row["name"] for row in found["phase"]} >= {"forward", "backward"}
+    with pytest.raises(ValueError, match="sort_by"):
+        prof.table(sort_by="speed")
+    with pytest.raises(ValueError, match="group_by"):
+        prof.table(group_by="colour")
+
+
+def test_chrome_trace(trained, tmp_path):
+    prof, _ = trained
+    prof.export_chrome_trace(tmp_path / "t.json")
+    events = json.loads((tmp_path / "t.json").read_text())["traceEvents"]
+    assert len(events) == len(prof.spans)
+    assert all(e["ph"] == "X" and e["dur"] >= 0 for e in events)
+    linear = next(e for e in events if e["name"] == "linear")
+    assert linear["args"]["shapes"] == "(10, 8), (16, 8), (16,)" and linear["args"]["module"] == "Sequential.0"
+
+
+def test_html_report_needs_nothing_else(trained, tmp_path):
+    prof, _ = trained
+    prof.save(tmp_path / "p.html")
+    page = (tmp_path / "p.html").read_text()
+    assert "<script" not in page and not re.findall(r'(?:src|href)="', page)
+    pictures = re.findall(r"<svg.*?</svg>", page, re.S)
+    assert len(pictures) == 2  # flame chart and roofline
+    for picture in pictures:
+        ET.fromstring(picture)
+    assert "<table" in prof._repr_html_()
+
+
+def test_plot_says_what_it_needs(trained, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=re.escape("pip install fastgrad[plot]")):
+        trained[0].plot()
+
+
+def test_named_parts():
+    with profile() as prof, record_function("mine"):
+        fg.ones(3) * 2
+    assert [s.name for s in prof.spans] == ["mine", "mul"]
+    assert rows(prof, "op")["(mine)"].total > 0
+    with record_function("nothing"):
+        fg.ones(3) * 2
+
+
+def test_results_and_gradients_are_the_same_under_it():
+    net, x = mlp(), fg.randn(5, 8)
+    net(x).sum().backward()
+    expected = [p.grad.tolist() for p in net.parameters()]
+    net.zero_grad()
+    with profile():
+        net(x).sum().backward()
+    assert [p.grad.tolist() for p in net.parameters()] == expected
+
+
+def test_an_error_leaves_nothing_behind():
+    step, batches = fg.optim.SGD.step, DataLoader.__iter__
+    prof = None
+
+    def fail():
+        nonlocal prof
+        with profile() as prof:
+            fg.ones(2) + 1
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert fg.optim.SGD.step is step and DataLoader.__iter__ is batches
+    assert [s.name for s in prof.spans] == ["add"]
+    assert fg._core.watch.current() is None
+
+
+def test_a_full_profile_says_so():
+    def many():
+        with profile(limit=5) as prof:
+            x = fg.ones(2)
+            for _ in range(9):
+                x = x + 1
+        return prof
+
+    with pytest.warns(UserWarning, match="full after 5 events"):
+        prof = many()
+    assert prof.full and len(prof.spans) == 5
+
+
+# ---- memory ----------------------------------------------------------------------------------------------------------
+
+
+def test_memory_by_hand():
+    x = fg.ones(100, requires_grad=True)
+    with profile() as prof:
+        for _ in range(3):
+            y = x.exp()  # saves its result: 400 bytes
+            z = y.tanh()  # and so does this one
+            z.sum().backward()
+    memory = prof.memory()
+    assert memory.peak == 800
+    assert {(h.op, h.nbytes, h.shape) for h in memory.held} == {("exp", 400, (100,)), ("tanh", 400, (100,))}
+    assert all(h.line.startswith("test_profiler.py:") for h in memory.held)
+    assert memory.growing == [] and "800 bytes" in str(memory)
+
+
+def test_a_sum_of_losses_over_steps_is_named():
+    w = fg.ones(3, requires_grad=True)
+    running = 0
+    with profile() as prof:
+        for _ in range(12):
+            loss = (w * w).sum()
+            loss.backward()
+            running = running + loss  # the mistake
+    (line, count), *rest = prof.memory().growing
+    assert count >= 10 and not rest
+    assert "running = running + loss" in Path(__file__).read_text().splitlines()[int(line.rpartition(":")[2]) - 1]
+    assert "loss.item()" in str(prof.memory())
+
+
+# ---- compare, the command --------------------------------------------------------------------------------------------
+
+
+def test_compare_agrees_and_orders():
+    net = mlp()
+    kept = [p.grad for p in net.parameters()]
+    found = compare(net, (fg.randn(6, 8), fg.randint(0, 4, (6,))), seconds_each=0.02)
+    names = [row[0] for row in found.rows]
+    assert names == ["fastgrad", "flat NumPy", "NumPy by hand", "NumPy tape", "pure-Python tape"]
+    assert found.rows[-1][1] > found.rows[0][1]
+    assert all(row[3] < 1e-5 for row in found.rows)
+    assert {op for op, *_ in found.ops} == {"linear", "relu", "cross_entropy"}
+    assert all(all(t > 0 for t in times) for _, *times in found.ops)
+    assert "pure-Python tape" in str(found)
+    ET.fromstring(found.to_svg())
+    assert [p.grad for p in net.parameters()] == kept
+
+
+def test_compare_with_any_model_and_loss():
+    net = fg.nn.Sequential(fg.nn.Linear(8, 4), fg.nn.Tanh())
+    found = compare(net, (fg.randn(6, 8), fg.randn(6, 4)), F.mse_loss, seconds_each=0.01)
+    assert [row[0] for row in found.rows] == ["fastgrad", "flat NumPy"]
+    assert "linear layers with ReLU" in str(found)
+
+
+def run(*args):
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "fastgrad", "profile", *args], capture_output=True, text=True, check=False
+    )
+
+
+def test_the_command_runs_a_script(tmp_path):
+    script = tmp_path / "s.py"
+    script.write_text(
+        "import sys\nimport fastgrad as fg\nassert __name__ == '__main__'\n"
+        "x = fg.ones(4, requires_grad=True)\n(x * 2).sum().backward()\nprint(sys.argv[1:])\nsys.exit(3)\n"
+    )
+    done = run("--group-by", "line", "--html", str(tmp_path / "p.html"), "--memory", str(script), "--flag", "a")
+    assert done.returncode == 3, done.stderr
+    assert "['--flag', 'a']" in done.stdout and "s.py:5" in done.stdout and "held for backward" in done.stdout
+    assert (tmp_path / "p.html").exists()
+
+
+def test_the_command_compares(tmp_path):
+    done = run("--baseline", "--sizes", "4-5-3", "--batch", "2", "--svg", str(tmp_path / "c.svg"))
+    assert done.returncode == 0, done.stderr
+    assert "pure-Python tape" in done.stdout and (tmp_path / "c.svg").exists()
+    assert run("--baseline", "--sizes", "4-x").returncode == 2
+    assert run("no-such-script.py").returncode == 2
