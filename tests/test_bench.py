@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fastgrad.bench import chart, compare, contenders, floor, graphs, harness, memory, report, steps
-from fastgrad.bench.command import SECTIONS
+from fastgrad.bench.command import SECTIONS, measure, parser
 from fastgrad.bench.problem import Net, NotTimedError, Problem, checked, gradient
 from fastgrad.bench.results import Measure, Run, Table, Verdict
 
@@ -57,6 +57,13 @@ def test_a_quick_run_without_a_checkout_says_why_there_is_no_floor(tmp_path):
     assert "OPENBLAS_L2_SIZE removed" in results["machine"]["environment"]
     again = command("--compare", "a.json", "a.json", cwd=tmp_path)
     assert "1x" in again.stdout, again.stderr
+
+
+def test_a_section_that_fails_is_said_and_takes_nothing_along(monkeypatch, capsys):
+    monkeypatch.setattr("fastgrad.bench.data.section", lambda context: 1 / 0)
+    run = measure(parser().parse_args(["--quick", "--only", "data"]))
+    assert list(run.notes["section data"]) == ["failed: ZeroDivisionError: division by zero"]
+    assert "ZeroDivisionError" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["--only", "nothing"], ["--threads", "0"], ["--compare", "a.json"]])

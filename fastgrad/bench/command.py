@@ -6,6 +6,7 @@ import pathlib
 import platform
 import sys
 import time
+import traceback
 
 from . import environment
 
@@ -113,7 +114,7 @@ def main(argv=None):
         chosen.svg.write_text(chart.svg(run), encoding="utf-8")
     if chosen.write:
         report.write_page(run, chosen.write)
-    return 0
+    return int(any(why.startswith("failed") for reasons in run.notes.values() for why in reasons))
 
 
 def measure(chosen):
@@ -134,7 +135,11 @@ def measure(chosen):
     for name in SECTIONS:
         if chosen.only is None or name in chosen.only:
             context.section = name
-            importlib.import_module(f"{__package__}.{name}").section(context)
+            try:
+                importlib.import_module(f"{__package__}.{name}").section(context)
+            except Exception as error:  # what the other sections found is not lost with it
+                traceback.print_exc()
+                context.run.note(f"section {name}", f"failed: {contenders.one_line(error)}")
         else:
             context.run.note(f"section {name}", "not chosen")
     context.run.seconds = time.perf_counter() - start

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from . import harness
-from .contenders import library
+from .contenders import library, one_line
 from .problem import NotTimedError
 from .results import Table, Verdict
 
@@ -45,21 +45,30 @@ def _products(context, libraries):
         context.progress(label)
         steps = {}
         for name, torch in libraries.items():
-            gradient, product = _mlp(torch, batch, sizes)
-            _check(run, name, gradient, product)
+            gradient, products = _mlp(torch, batch, sizes)
             steps["gradient", name] = harness.repeated(gradient)
-            steps["Hv", name] = harness.repeated(lambda product=product: product(0))
+            for what, product in products.items():
+                try:
+                    right = _is_right(gradient, product)
+                except Exception as error:
+                    run.note(name, one_line(error), f"{label}, {what}")
+                    continue
+                if right:
+                    steps[what, name] = harness.repeated(product)
+                else:
+                    run.note(name, f"{what} is not the difference of gradients", label)
         rounds = context.rounds if batch < 256 else max(3, context.rounds // 2)
         for (what, name), time in harness.interleave(steps, rounds).items():
             table.rows.setdefault(f"{label}, {what}", {})[name] = time
-        cost = table.rows[f"{label}, Hv"]["fastgrad"].median / table.rows[f"{label}, gradient"]["fastgrad"].median
-        limit = MARGIN * counted
-        verdict = Verdict("6", f"Hv of {label}", f"≤ {limit:.2f} gradients", f"{cost:.2f}", cost <= limit)
-        run.verdicts.append(verdict)
+        rows = [(what, cells) for what, cells in table.rows.items() if what.startswith(label) and "fastgrad" in cells]
+        ours = {what: cells["fastgrad"].median for what, cells in rows}
+        one, limit = ours.pop(f"{label}, gradient"), MARGIN * counted
+        cost = min(ours.values()) / one
+        run.verdicts.append(Verdict("6", f"Hv of {label}", f"≤ {limit:.2f} gradients", f"{cost:.2f}", cost <= limit))
 
 
 def _mlp(torch, batch, sizes):
-    """The gradient, and the product of the Hessian with a vector of ones at the parameters moved by h of it."""
+    """The gradient at the parameters moved by h along a vector, and the ways to the Hessian's product with it."""
     rng = np.random.default_rng(0)
     x = torch.from_numpy(rng.standard_normal((batch, sizes[0])).astype(np.float32))
     target = torch.from_numpy(rng.integers(0, sizes[-1], batch))
@@ -81,21 +90,29 @@ def _mlp(torch, batch, sizes):
         moved = [(p + h * v).detach().requires_grad_() for p, v in zip(params, ones, strict=True)] if h else params
         return grad(loss(moved), moved)
 
-    def product(_):
+    def twice():
         first = grad(loss(params), params, create_graph=True)
         return grad(first, params, ones)
 
-    return gradient, product
+    products, values = {"Hv, reverse over reverse": twice}, [p.detach() for p in params]
+    try:
+        func = importlib.import_module(f"{torch.__name__}.func")
+    except ImportError:
+        return gradient, products
+    if hasattr(func, "hvp"):
+        products["Hv, forward over reverse"] = lambda: func.hvp(loss, (values,), (ones,))[0]
+    else:
+        slope = func.grad(loss)
+        products["Hv, forward over reverse"] = lambda: func.jvp(slope, (values,), (ones,))[1]
+    return gradient, products
 
 
-def _check(run, name, gradient, product):
-    """The product against differences of gradients."""
+def _is_right(gradient, product):
+    """Whether the product is the difference of gradients."""
     h = 1e-2
-    ahead, behind, got = gradient(h), gradient(-h), product(0)
+    ahead, behind, got = gradient(h), gradient(-h), product()
     difference = sum(float(((a - b) / (2 * h) - v).square().sum()) for a, b, v in zip(ahead, behind, got, strict=True))
-    if difference > 1e-2 * sum(float(v.square().sum()) for v in got):
-        run.note(name, "the Hessian-vector product is not the difference of gradients")
-        raise NotTimedError(f"{name}: wrong Hessian-vector product")
+    return difference <= 1e-2 * sum(float(v.square().sum()) for v in got)
 
 
 def rosenbrock(x):
@@ -121,7 +138,11 @@ def _matrices(context, libraries):
                 cells[name] = "not yet"
                 run.note(name, "not yet", what)
             else:
-                values[name], steps[name] = np.asarray(step()), harness.repeated(step)
+                try:
+                    values[name], steps[name] = np.asarray(step()), harness.repeated(step)
+                except Exception as error:
+                    cells[name] = "-"
+                    run.note(name, one_line(error), what)
         for name, value in values.items():
             if not np.allclose(value, next(iter(values.values())), rtol=1e-3, atol=1e-2):
                 run.note(name, "differs from the others", what)
