@@ -112,9 +112,14 @@ static int FN(grad_norm)(fg_call *call) {
     return FG_OK;
 }
 
-/* Each output, in place, times the last input, which has no axes. */
-static int FN(scale)(fg_call *call) {
-    T factor = *(const T *)call->v[call->nout + call->nin - 1].data;
+/* Each output, in place, times f[0] / (norm + 1e-6) where that is below 1 or nan; norm is the input, of either real
+ * dtype. The small term keeps a norm of 0 apart from a division by 0; it is PyTorch's, so that results agree. */
+static int FN(clip_norm)(fg_call *call) {
+    const fg_view *norm = &call->v[call->nout];
+    double size = norm->dtype == FG_F32 ? *(const float *)norm->data : *(const double *)norm->data;
+    double limit = call->attrs->f[0] / (size + 1e-6);
+    if (limit >= 1) return FG_OK;
+    T factor = (T)limit;
     for (int k = 0; k < call->nout; k++) {
         T *x = call->v[k].data;
         for (int64_t i = 0; i < call->v[k].lay->size; i++) x[i] *= factor;

@@ -19,8 +19,14 @@
     }
 
 static const fg_entry FG_SET(optim_entries)[] = {
-    REALS("sgd_", sgd),     REALS("sgd_momentum_", sgd_momentum), REALS("sgd_momentum_first_", sgd_momentum_first),
-    REALS("adam_", adam),   REALS("adam_amsgrad_", adam_amsgrad), REALS("grad_norm", grad_norm),
-    REALS("scale_", scale), REALS("clip_value_", clip_value),     {NULL, {NULL}},
+    REALS("sgd_", sgd),
+    REALS("sgd_momentum_", sgd_momentum),
+    REALS("sgd_momentum_first_", sgd_momentum_first),
+    REALS("adam_", adam),
+    REALS("adam_amsgrad_", adam_amsgrad),
+    REALS("grad_norm", grad_norm),
+    REALS("clip_norm_", clip_norm),
+    REALS("clip_value_", clip_value),
+    {NULL, {NULL}},
 };
 #undef REALS

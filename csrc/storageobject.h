@@ -10,6 +10,8 @@ typedef struct {
     PyObject_HEAD void *data;
     uint32_t version;
     int32_t size_class;
+    uint64_t birth;
+    int32_t noted;
     int64_t nbytes;
     PyObject *owner;
     int readonly;
@@ -22,7 +24,12 @@ static struct {
     int count;
     fg_storage *free[FG_STORAGES_KEPT]; /* guarded by the GIL */
     void (*give_back)(void *data, int size_class);
+    uint64_t births;
+    uint8_t *alive; /* by the number of a note: where a death is told */
 } fg_storages;
+
+static inline uint64_t fg_births(void) { return fg_storages.births; }
+static inline void fg_storage_watch(uint8_t *alive) { fg_storages.alive = alive; }
 
 /* A new reference to a Storage that holds its numbers itself; NULL with an exception where there is no memory. */
 static inline PyObject *fg_storage_take(int64_t nbytes) {
@@ -37,6 +44,8 @@ static inline PyObject *fg_storage_take(int64_t nbytes) {
     s->data = s->small;
     s->version = 0;
     s->size_class = 0;
+    s->birth = ++fg_storages.births;
+    s->noted = 0;
     s->nbytes = nbytes;
     s->owner = Py_NewRef(Py_None);
     s->readonly = 0;
@@ -46,6 +55,7 @@ static inline PyObject *fg_storage_take(int64_t nbytes) {
 static void fg_storage_dealloc(PyObject *o) {
     fg_storage *s = (fg_storage *)o;
     if (s->size_class) fg_storages.give_back(s->data, s->size_class);
+    if (s->noted) fg_storages.alive[s->noted] = 0;
     Py_DECREF(s->owner);
     if (fg_storages.count < FG_STORAGES_KEPT) fg_storages.free[fg_storages.count++] = s;
     else PyObject_Free(o);

@@ -18,8 +18,10 @@ except ImportError as _error:
         f"above), and start Python in another folder"
     ) from _error
 
+from ._compile import compile
 from ._config import get_num_threads, set_num_threads, show_config
 from ._core import (
+    CompileError,
     DTypeError,
     Generator,
     ShapeError,

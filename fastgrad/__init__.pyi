@@ -9,9 +9,11 @@ from fastgrad import optim as optim
 from fastgrad import profiler as profiler
 from fastgrad import utils as utils
 from fastgrad import viz as viz
+from fastgrad._compile import compile as compile
 from fastgrad._config import get_num_threads as get_num_threads
 from fastgrad._config import set_num_threads as set_num_threads
 from fastgrad._config import show_config as show_config
+from fastgrad._core import CompileError as CompileError
 from fastgrad._core import DTypeError as DTypeError
 from fastgrad._core import Generator as Generator
 from fastgrad._core import ShapeError as ShapeError

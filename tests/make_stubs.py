@@ -57,16 +57,7 @@ RETURNS = {
     ),
     **dict.fromkeys(["backward", "retain_grad", "__setitem__", "__delitem__", "cuda", "half", "bfloat16"], "None"),
     **dict.fromkeys(
-        [
-            "set_rng_state",
-            "set_default_dtype",
-            "clear_grads",
-            "empty_cache",
-            "scale_grads_",
-            "clip_grads_",
-            "multi_step",
-        ],
-        "None",
+        ["set_rng_state", "set_default_dtype", "clear_grads", "empty_cache", "clip_grads_", "multi_step"], "None"
     ),
     **dict.fromkeys(["reset_peak_memory_stats", "set_printer"], "None"),
     **dict.fromkeys(["__repr__", "__format__"], "_str"),

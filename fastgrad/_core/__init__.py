@@ -40,7 +40,7 @@ from .modes import (  # noqa: E402
     no_grad,
     set_grad_enabled,
 )
-from .multi import clear_grads, clip_grads_, grad_norm, multi_step, scale_grads_  # noqa: E402
+from .multi import clear_grads, clip_grad_norm, clip_grads_, grad_norm, multi_step  # noqa: E402
 from .random import (  # noqa: E402
     Generator,
     default_generator,
@@ -50,6 +50,7 @@ from .random import (  # noqa: E402
     seed,
     set_rng_state,
 )
+from .recorder import CompileError, forbid_recorded, module_changed  # noqa: E402
 from .saving import saved_tensors_hooks  # noqa: E402
 from .table import functions  # noqa: E402
 from .tensor import Tensor, get_default_dtype, set_default_dtype  # noqa: E402

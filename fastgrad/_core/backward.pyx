@@ -220,7 +220,7 @@ cdef int accumulate(Node n, uint32_t at, Tensor g, bint recording) except -1:
         # The reference count is read through the node's own pointer, before a local holds another reference.
         if (not recording and fg_sole(old) and fg_sole(<void*>(<Tensor>old).storage)
                 and not (<Tensor>old).layout.c.flags & FG_OVERLAP
-                and not ((<Tensor>old).flags | g.flags | thread().special) & SPECIAL):
+                and not ((<Tensor>old).flags | g.flags | thread().special) & LEVELLED):
             ps[0] = old
             ps[1] = <PyObject*>g
             run_into(ADD, <Tensor>old, ps, 2, None)
@@ -247,7 +247,7 @@ cdef Tensor dense_gradient(PyObject* held):
 
 cdef int into_leaf(Leaf leaf, bint recording) except -1:
     cdef PyObject* ps[2]
-    cdef Tensor old = leaf.grad
+    cdef Tensor old = peek(leaf)
     cdef Tensor g
     if old is None:
         leaf.grad = dense_gradient(leaf.g)
@@ -358,7 +358,7 @@ cdef bint passed_on(Node n, bint restricted) except -1:
     cdef Tensor g, part
     cdef PyObject* xs[2]
     if not (fg_sole(n.g) and fg_sole(<void*>(<Tensor>n.g).storage) and base.c.flags & (<Tensor>n.g).layout.c.flags & FG_DENSE
-            and not ((<Tensor>n.g).flags | thread().special) & SPECIAL):
+            and not ((<Tensor>n.g).flags | thread().special) & LEVELLED):
         return False
     g = <Tensor>n.g
     part = alias(g)
@@ -727,7 +727,7 @@ install("backward", tensor_backward)
 def _get_grad(Tensor self):
     settle(self)
     if self.node is not None and self.node.state & N_LEAF:
-        return (<Leaf>self.node).grad
+        return peek(<Leaf>self.node)
     return self.retained
 
 
@@ -741,7 +741,7 @@ def _set_grad(Tensor self, value):
         if (<Tensor>value).dtype != self.dtype:
             raise TypeError(f"assigned grad has dtype {value.dtype}, the tensor {dtype_of(self.dtype)}; they must be equal")
     if self.node is not None and self.node.state & N_LEAF:
-        (<Leaf>self.node).grad = value
+        replace_grad(<Leaf>self.node, value)
         if value is not None and (<Tensor>value).flags & REQUIRES_GRAD:
             extra_of(self.node)
     else:

@@ -1,4 +1,4 @@
-# What a watcher needs of the way a module is called.
+# What a watcher and a recorder need of the way a module is called.
 
-cdef int expect_watcher(int count) noexcept                             # this many more (or fewer) threads are watched
+cdef int expect_watcher(int count) noexcept                 # this many more (or fewer) threads are watched or recorded
 cdef object call_unwatched(object module, tuple args, dict kwargs)

@@ -7,7 +7,7 @@ In C, since it is taken at every layer: a Python `__call__` packs and unpacks th
 cimport cython
 from cpython.object cimport PyObject
 
-from .tensor cimport WATCHED, thread, watch
+from .tensor cimport RECORDED, WATCHED, slots, thread, watch
 
 cdef extern from "Python.h":
     ctypedef struct PyTypeObject:
@@ -22,7 +22,7 @@ cdef extern from "Python.h":
 
 cdef enum:
     HOOKS = 1               # some module has had a hook, or a `forward` of its own
-    WATCHER = 2             # times the threads that have a watcher
+    WATCHER = 2             # times the threads that have a watcher or a recorder
 cdef int hooked = 0         # no module pays for what none has ever had
 
 
@@ -90,8 +90,11 @@ cdef class Callable:
 
     def __call__(self, *args, **kwargs):
         if hooked:
-            if hooked >= WATCHER and thread().special & WATCHED:
-                return watch.module(self, args, kwargs)
+            if hooked >= WATCHER:
+                if thread().special & RECORDED:
+                    slots.record_module(self)
+                if thread().special & WATCHED:
+                    return watch.module(self, args, kwargs)
             hooks = self._hooks
             if hooks is not None:
                 return hooks.call(self, args, kwargs)

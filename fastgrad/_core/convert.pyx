@@ -35,6 +35,7 @@ def item(Tensor self not None):
     """The value of a tensor of one element as a Python number."""
     if self.layout.c.size != 1:
         raise RuntimeError(f"a Tensor with {self.layout.c.size} elements cannot be converted to a number; use tolist()")
+    door(self, "item()")
     return number_at(self.data, self.dtype)
 
 
@@ -48,10 +49,12 @@ cdef object list_of(const char* at, const fg_layout* l, int axis, int dtype):
 
 def tolist(Tensor self not None):
     """The elements as nested lists of Python numbers; one number for a 0-d tensor."""
+    door(self, "tolist()")
     return list_of(<const char*>self.data, &self.layout.c, 0, self.dtype)
 
 
 cdef int only_one(Tensor self, str kind) except -1:
+    door(self, kind)
     if self.layout.c.size != 1:
         raise ValueError(f"only one element tensors can be converted to {kind}, got shape {tuple(self.shape)}")
     return 0
@@ -61,6 +64,7 @@ def __bool__(Tensor self not None):
     if self.layout.c.size != 1:
         raise RuntimeError(f"the truth value of a Tensor with {self.layout.c.size or 'no'} elements is ambiguous; "
                            f"use any() or all()")
+    door(self, "bool()")
     return bool(number_at(self.data, self.dtype))
 
 
@@ -77,6 +81,7 @@ def __int__(Tensor self not None):
 def __index__(Tensor self not None):
     if self.layout.c.size != 1 or fg_is_real(self.dtype):
         raise TypeError("only integer tensors of a single element can be converted to an index")
+    door(self, "use as an index")
     return int(number_at(self.data, self.dtype))
 
 
@@ -98,11 +103,13 @@ def set_printer(function):
 
 
 def __repr__(Tensor self not None):
+    door(self, "printing")
     return object.__repr__(self) if printer is None else printer(self)
 
 
 def __format__(Tensor self not None, spec):
     """A 0-d tensor is formatted as its number; others take no format."""
+    door(self, "printing")
     if self.layout.c.ndim == 0:
         return format(number_at(self.data, self.dtype), spec) if spec else repr(self)
     return object.__format__(self, spec)

@@ -86,6 +86,7 @@ def __deepcopy__(Tensor self not None, memo):
     if id(self) in memo:
         return memo[id(self)]
     only_leaf(self, "copy.deepcopy()")
+    door(self, "deepcopy()")
     storage = memo.get(id(self.storage))
     if storage is None:
         storage = new_storage(self.storage.nbytes)

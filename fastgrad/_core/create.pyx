@@ -314,6 +314,7 @@ cdef object array_of(Tensor t):
     cdef cnp.npy_intp stride[8]
     cdef int k
     cdef int flags = 0 if t.storage.readonly else cnp.NPY_ARRAY_WRITEABLE
+    door(t, "reading a tensor as an array")
     for k in range(t.layout.c.ndim):
         shape[k] = t.layout.c.shape[k]
         stride[k] = t.layout.c.stride[k] * fg_itemsize[t.dtype]

@@ -251,6 +251,7 @@ cdef object export(Tensor t, bint versioned, bint copied):
 
 def __dlpack__(Tensor self not None, *, stream=None, max_version=None, dl_device=None, copy=None):
     """A DLPack capsule of this tensor's memory, for other libraries' ``from_dlpack``."""
+    door(self, "__dlpack__()")
     versioned = max_version is not None and max_version[0] >= 1
     if self.requires_grad:
         raise BufferError("can't export a tensor that requires grad; use tensor.detach()")

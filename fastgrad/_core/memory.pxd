@@ -1,6 +1,6 @@
 # What a tensor is made of: dtype, layout, storage; and the attributes of an op. Knows nothing of tensors or the tape.
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from cpython.object cimport PyObject
 
 
@@ -66,6 +66,8 @@ cdef class Storage:
     cdef void* data                     # = small, a block of the cache, or memory of `owner`
     cdef uint32_t version               # bumped by every write
     cdef int32_t size_class             # 0: inline or foreign
+    cdef uint64_t birth                 # its number among all storages: identity, which an address is not
+    cdef int32_t noted                  # a recorder asks whether it still lives: its place there; 0: none does
     cdef int64_t nbytes
     cdef object owner                   # keeps foreign memory alive (a NumPy array, a capsule)
     cdef bint readonly
@@ -73,6 +75,10 @@ cdef class Storage:
 
 cdef Storage new_storage(int64_t nbytes)
 cdef Storage foreign_storage(void* data, int64_t nbytes, object owner, bint readonly)
+cdef uint64_t births() noexcept         # how many storages there have been
+cdef int32_t note(Storage s) except -1  # from now on `lives` tells of it by this number
+cdef bint lives(int32_t number) noexcept
+cdef void forget_notes() noexcept       # no storage that was noted may be alive and noted still
 
 
 cdef class Attrs:

@@ -7,6 +7,7 @@ Rejected: malloc alone (10x slower above 64 KB, where every step faults its page
 """
 
 cimport cython
+from cpython.mem cimport PyMem_Realloc
 
 import numpy as np
 
@@ -298,6 +299,39 @@ cdef class Storage:
     """Memory of one or more tensors, with a version that every write bumps."""
 
 
+cdef uint8_t* _alive = NULL         # by the number of a note
+cdef int32_t _notes = 0, _room = 0
+
+
+cdef uint64_t births() noexcept:
+    return fg_births()
+
+
+cdef int32_t note(Storage s) except -1:
+    global _alive, _notes, _room
+    cdef uint8_t* grown
+    if _notes + 1 >= _room:
+        grown = <uint8_t*>PyMem_Realloc(_alive, <size_t>(2 * _room + 256))
+        if grown == NULL:
+            raise MemoryError()
+        _alive = grown
+        _room = 2 * _room + 256
+        fg_storage_watch(_alive)
+    _notes += 1
+    _alive[_notes] = True
+    s.noted = _notes
+    return _notes
+
+
+cdef bint lives(int32_t number) noexcept:
+    return _alive[number]
+
+
+cdef void forget_notes() noexcept:
+    global _notes
+    _notes = 0
+
+
 cdef void give_back(void* data, int c) noexcept:
     global _cached, _in_use
     cdef int64_t nbytes = class_bytes(c)
@@ -313,6 +347,8 @@ cdef void give_back(void* data, int c) noexcept:
 cdef extern from "storageobject.h":
     ctypedef struct PyTypeObject
     Storage fg_storage_take(int64_t nbytes)
+    uint64_t fg_births() noexcept
+    void fg_storage_watch(uint8_t* alive) noexcept
     bint fg_storage_prepare(PyTypeObject* type, void (*give_back)(void* data, int size_class) noexcept)
 
 

@@ -38,14 +38,15 @@ for _name, _buffers, _counted, _numbers, _doc in (
                            doc=f"One step for all parameters: {_doc}."), _buffers, _counted, _numbers)
 cdef Op NORM = op("grad_norm", shape="GIVEN", dtype="T*->T", vjp=NONE, dense=True, family="multi",
                   doc="The p-norm of all elements of all inputs together.")
-cdef Op SCALE = op("scale_", shape="MUTATE", dtype="T*->T", vjp=NONE, family="multi", doc="All tensors multiplied by one number.")
+cdef Op CLIP_NORM = op("clip_norm_", shape="MUTATE", dtype="T*->T", vjp=NONE, family="multi",
+                       doc="All tensors scaled by one factor so that their norm, the input, becomes at most f0.")
 cdef Op CLIP = op("clip_value_", shape="MUTATE", dtype="T*->T", vjp=NONE, family="multi",
                   doc="All elements of all tensors clamped to [-f, f].")
 
 
 cdef inline Tensor gradient_of(Tensor p):
     if p.node is not None and p.node.state & N_LEAF:
-        return (<Leaf>p.node).grad
+        return peek(<Leaf>p.node)
     return p.retained
 
 
@@ -216,7 +217,7 @@ def clear_grads(params):
         if type(p) is not Tensor:
             raise TypeError(f"clear_grads: expected Tensors, got {type(p).__name__}")
         if (<Tensor>p).node is not None and (<Tensor>p).node.state & N_LEAF:
-            (<Leaf>(<Tensor>p).node).grad = None
+            replace_grad(<Leaf>(<Tensor>p).node, None)
         else:
             (<Tensor>p).retained = None
 
@@ -239,15 +240,15 @@ cdef int over_gradients(Op o, object params, list read, double f) except -1:
         targets = [<object>written_at(<Tensor>g, held) for g in gs if (<Tensor>g).dtype == dtype]
         if not targets:
             continue
-        mutate(o, targets, [cast(<Tensor>r, dtype) for r in read], len(targets), f)
+        mutate(o, targets, read, len(targets), f)
         for copy, original in held:
             write_back(<Tensor>original, <Tensor>copy)
     return 0
 
 
-def scale_grads_(params, factor):
-    """Multiplies all gradients of the tensors by a number or a 0-d Tensor, in place."""
-    over_gradients(SCALE, params, [as_operand(factor, FG_F64, "scale_grads_")], 0.0)
+def clip_grad_norm(params, Tensor norm not None, double most):
+    """Scales all gradients of the tensors, in place, so that their norm, given as a 0-d Tensor, becomes at most `most`."""
+    over_gradients(CLIP_NORM, params, [norm], most)
 
 
 def clip_grads_(params, double bound):

@@ -6,8 +6,10 @@ since a step that finds nothing changed is all but the native call itself.
 
 from cpython.object cimport Py_EQ, PyObject, PyObject_RichCompareBool
 
-from .multi cimport Step, run_step, step_named
-from .tensor cimport Tensor
+from .multi cimport run_step, step_named
+from .tensor cimport RECORDED, Tensor, slots, thread
+
+import weakref
 
 from ._errors import MissingState
 
@@ -18,25 +20,23 @@ cdef extern from "Python.h":
 cdef class Plan:
     """The arguments of a group's native step, and what they were derived from.
 
-    keys, numbers: names and values of hyperparameters in the group. tick: when the optimiser's state last changed.
+    optimizer: held weakly; its `_renew` brings a plan up to date where only numbers have changed. keys, numbers: names and
+    values of hyperparameters in the group. clock: its item is another one when the optimiser's state has changed.
     name, hyper, params, states: what `multi_step` took.
     """
 
-    cdef Step native
-    cdef Tensor hyper
-    cdef list params
-    cdef tuple keys, numbers, states
-    cdef object tick
-
-    def __init__(self, tuple keys, tuple numbers, tick, str name, Tensor hyper, list params, *states):
-        self.keys, self.numbers, self.tick = keys, numbers, tick
+    def __init__(self, optimizer, dict group, tuple keys, tuple numbers, list clock, str name, Tensor hyper, list params,
+                 *states):
+        self.optimizer, self.group, self.keys, self.numbers = weakref.ref(optimizer), group, keys, numbers
+        self.clock, self.tick = clock, clock[0]
         self.native, self.hyper, self.params, self.states = step_named(name), hyper, list(params), states
 
-    cdef bint holds(self, dict group, tick) except -1:
+    cdef bint holds(self) except -1:
+        cdef dict group = self.group
         cdef PyObject* value
         cdef list params
         cdef Py_ssize_t k
-        if tick is not self.tick:
+        if self.clock[0] is not self.tick:
             return False
         for k in range(len(self.keys)):
             value = PyDict_GetItemWithError(group, self.keys[k])
@@ -52,6 +52,39 @@ cdef class Plan:
                 return False
         return True
 
+    cdef bint current(self) except -1:
+        """Whether the plan holds, or can be brought up to date."""
+        if self.holds():
+            return True
+        optimizer = self.optimizer()
+        return optimizer is not None and optimizer._renew(self)
+
+    def change(self, tuple numbers not None, list values not None, str name, Tensor hyper, list params, *states):
+        """Takes over other numbers, if all else is as it was: the values go into the memory of `hyper`, where a compiled
+        function reads them. Returns whether that is so."""
+        cdef Py_ssize_t k
+        if name != self.native.op.name or len(values) != self.native.numbers or not (
+                same_items(params, self.params) and len(states) == len(self.states)):
+            return False
+        for ours, theirs in zip(self.states, states):
+            if not same_items(ours, theirs):
+                return False
+        for k in range(len(values)):
+            (<double*>self.hyper.data)[k] = values[k]
+        self.hyper.storage.version += 1
+        self.numbers, self.tick, self.changes = numbers, self.clock[0], self.changes + 1
+        return True
+
+
+cdef bint same_items(list a, list b) except -1:
+    cdef Py_ssize_t k
+    if len(a) != len(b):
+        return False
+    for k in range(len(a)):
+        if a[k] is not b[k]:
+            return False
+    return True
+
 
 cdef class Plans:
     """The plans of an optimiser, one for each group."""
@@ -61,21 +94,26 @@ cdef class Plans:
     def __init__(self):
         self.plans = []
 
+    def __contains__(self, plan):
+        return any([p is plan for p in self.plans])
+
     def put(self, Py_ssize_t k, plan):
         """Keeps a plan, or None, for group k."""
         while len(self.plans) <= k:
             self.plans.append(None)
         self.plans[k] = plan
 
-    def step(self, list groups not None, tick, Py_ssize_t first=0):
+    def step(self, list groups not None, Py_ssize_t first=0):
         """Steps the groups from `first` on; returns how many are done: all, or those before the first without a plan that
         holds, or with a parameter that has its first gradient."""
         cdef Plan plan
         cdef Py_ssize_t k
         for k in range(first, len(groups)):
             plan = <Plan>self.plans[k] if k < len(self.plans) else None
-            if plan is None or not plan.holds(groups[k], tick):
+            if plan is None or plan.group is not groups[k] or not plan.current():
                 return k
+            if thread().special & RECORDED:
+                slots.record_plan(plan)
             try:
                 run_step(plan.native, plan.hyper, plan.params, plan.states)
             except MissingState:

@@ -33,16 +33,13 @@ cdef class Generator:
     Functions that draw take one as ``generator=``; without it they draw from ``default_generator``.
     """
 
-    cdef object bits            # NumPy's bit generator, None before the first use
-    cdef void* address          # its bitgen_t
-    cdef uint64_t start
-
     def __init__(self, device="cpu"):
         check_options(device, None, "Generator")
         self.start = SEED
 
     def manual_seed(self, seed):
         """Starts the stream of `seed`, an integer; returns the generator."""
+        forbid("seeding a generator")
         if not hasattr(seed, "__index__"):
             raise TypeError(f"manual_seed: expected an int, got {type(seed).__name__}")
         seed = seed.__index__()

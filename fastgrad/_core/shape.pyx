@@ -402,7 +402,7 @@ cdef void dense_strides(fg_layout* l, int64_t* out) noexcept:
 
 cdef Tensor finish(Tensor x, cut_t* c):
     cdef Attrs a = shape_attrs(c.ndim, c.shape)
-    memcpy(a.c.stride, c.logical, sizeof(a.c.stride))
+    memcpy(a.c.stride, c.logical, c.ndim * sizeof(int64_t))     # beyond them attributes are zero: they are compared
     a.c.offset = c.logical_offset
     return apply_view(SLICE, x, strided_layout(c.ndim, c.shape, c.stride), c.offset, a)
 
@@ -924,6 +924,7 @@ def _get_data(Tensor self):
 
 def _set_data(Tensor self, Tensor value not None):
     settle(self)
+    forbid("assigning .data")
     if self.node is not None and not self.node.state & N_LEAF:
         raise RuntimeError("data of a tensor with a history cannot be replaced; use copy_() under no_grad()")
     leaf = self.node

@@ -34,6 +34,7 @@ cdef extern from "thread.h":
         uint32_t inference
         uint32_t runs
         PyObject* watcher
+        PyObject* recorder
     bint fg_sole(void* object)
 
 cdef fg_thread* thread() noexcept       # this thread's state
@@ -48,7 +49,9 @@ cdef enum:
     BOXED = 16          # reserved for vmap
     DUAL = 32           # reserved for forward mode
     WATCHED = 64        # of a thread, never of a tensor: its Watcher is told of every op (watch.pyx)
-    SPECIAL = VIEW | BOXED | DUAL | WATCHED     # what apply() must look at before the plain path
+    RECORDED = 256      # of a thread, never of a tensor: a recorder hears of every call (recorder.pyx)
+    LEVELLED = VIEW | BOXED | DUAL
+    SPECIAL = LEVELLED | WATCHED | RECORDED     # what apply() must look at before the plain path
 
 
 # ---- records -------------------------------------------------------------------------------------------------------
@@ -217,6 +220,9 @@ cdef int apply_mutating(Op op, int dtype, PyObject** ys, int nys, PyObject** xs,
 cdef int wanted_dtype(Op op, int i, int common) noexcept               # that input i is cast to; -1: as it is
 cdef Tensor cast(Tensor x, int dtype)
 cdef bint has_rule(Op op, int i) noexcept
+cdef int raise_code(Op op, int rc, fg_call* c) except -1
+cdef int replay_calls(fg_call* calls, int64_t n, int64_t* at) noexcept nogil  # csrc/program.h
+cdef fg_kernel byte_copier() noexcept
 cdef int run_into(Op op, Tensor out, PyObject** xs, int n, Attrs a) except -1   # writes `out`: no history, no version
 
 # What Tensor's slots call and modules above this one fill in at import.
@@ -228,6 +234,13 @@ cdef struct slots_t:
     # of saving; pack is NULL while no saved_tensors_hooks are active
     int (*pack)(Node n) except -1
     Tensor (*unpack)(Node n, const save_t* s)
+    # of the recorder, where the thread's RECORDED is set
+    int (*record_call)(Op op, int common, PyObject** ys, int nys, PyObject** xs, int n, Attrs a) except -1   # before it runs
+    int (*record_operand)(Tensor t) except -1           # whose memory another Tensor is about to share
+    int (*record_gradient)(Leaf leaf, bint read) except -1      # whose .grad is about to be read or only replaced
+    int (*record_plan)(object plan) except -1           # of an optimiser, that is about to step
+    int (*record_module)(object module) except -1       # that is being called
+    int (*record_door)(Tensor t, str what) except -1    # whose value is about to reach Python
 cdef slots_t slots
 
 # What is called on a thread with WATCHED set; filled by watch.pyx.
@@ -241,3 +254,8 @@ cdef struct watch_t:
     int (*range_ends)(int64_t token) except -1
     object (*module)(object module, tuple args, dict kwargs)
 cdef watch_t watch
+cdef int door(Tensor t, str what) except -1     # before a value reaches Python: raises where it cannot be replayed
+cdef Tensor peek(Leaf leaf)                     # the .grad of a leaf
+cdef int replace_grad(Leaf leaf, Tensor value) except -1
+cdef int forbid(str what) except -1             # before something that a compiled function cannot do
+cdef uint64_t world                             # counts changes of kernels, BLAS and default dtype

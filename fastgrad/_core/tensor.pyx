@@ -65,6 +65,10 @@ cdef extern from "fg.h":
     fg_kernel fg_find(const char* name, int dtype)
     const char* fg_kernel_names(int k)
 
+cdef extern from "program.h":
+    int fg_replay(fg_call* calls, int64_t n, int64_t* at) noexcept nogil
+    int fg_copy_bytes(fg_call* call) noexcept nogil
+
 cdef enum:
     BIG = 32768         # elements of all operands together from which a kernel runs without the GIL (about 10 us)
     SMALL_N = 8         # operands up to which a call needs no allocation
@@ -613,6 +617,8 @@ cdef Tensor new_tensor(Layout lay, int dtype):
 
 
 cdef Tensor alias(Tensor x):
+    if fg_here().special & RECORDED:
+        slots.record_operand(x)
     return fg_tensor_take(x.storage, x.layout, x.data, x.dtype)
 
 
@@ -634,14 +640,16 @@ cdef Tensor scalar(double value, int dtype):
 
 
 cdef int default_real = FG_F32
+cdef uint64_t world = 0
 
 
 def set_default_dtype(DType dtype):
     """Sets the dtype of new real tensors made from Python numbers: ``float32`` (the default) or ``float64``."""
-    global default_real
+    global default_real, world
     if not dtype.is_floating_point:
         raise TypeError(f"the default dtype must be float32 or float64, got {dtype}")
     default_real = dtype.code
+    world += 1
 
 
 def get_default_dtype():
@@ -811,6 +819,8 @@ cdef Tensor apply_view(Op op, Tensor x, Layout lay, int64_t offset, Attrs a):
     cdef PyObject* px
     if (here.special | x.flags) & SPECIAL:
         settle(x)
+        if here.special & RECORDED:
+            slots.record_operand(x)
     out = fg_tensor_take(x.storage, lay, <char*>x.data + offset * fg_itemsize[x.dtype], x.dtype)
     if here.recording and x.flags & REQUIRES_GRAD:
         y = <PyObject*>out
@@ -832,6 +842,8 @@ cdef list apply_views(Op op, Tensor x, list lays, list offsets, Attrs a):
     cdef PyObject** ys
     if (here.special | x.flags) & SPECIAL:
         settle(x)
+        if here.special & RECORDED:
+            slots.record_operand(x)
     for k in range(n):
         out = fg_tensor_take(x.storage, <Layout>lays[k], <char*>x.data + <int64_t>offsets[k] * fg_itemsize[x.dtype], x.dtype)
         outs.append(out)
@@ -881,6 +893,14 @@ cdef int run_again(Op op, fg_call* c, int rc, int64_t work) except -1:
     if rc != FG_OK:
         raise_code(op, rc, c)
     return 0
+
+
+cdef int replay_calls(fg_call* calls, int64_t n, int64_t* at) noexcept nogil:
+    return fg_replay(calls, n, at)
+
+
+cdef fg_kernel byte_copier() noexcept:
+    return fg_copy_bytes
 
 
 cdef int raise_code(Op op, int rc, fg_call* c) except -1:
@@ -941,14 +961,19 @@ cdef inline int run_views(Op op, int common, fg_view* v, PyObject** ys, int nys,
     c.scratch = NULL
     c.nout = nys
     c.nin = n
-    if fg_here().special & WATCHED:
-        return run_watched(op, common, &c, work, ys, nys, xs, n, a)
+    if fg_here().special & (WATCHED | RECORDED):
+        return run_heard(op, common, &c, work, ys, nys, xs, n, a)
     return run_call(op, &c, work)
 
 
-cdef int run_watched(Op op, int common, fg_call* c, int64_t work, PyObject** ys, int nys, PyObject** xs, int n,
-                     Attrs a) except -1:
-    cdef int64_t token = watch.kernel_begins(op, common, ys, nys, xs, n, a)
+cdef int run_heard(Op op, int common, fg_call* c, int64_t work, PyObject** ys, int nys, PyObject** xs, int n,
+                   Attrs a) except -1:
+    cdef int64_t token
+    if fg_here().special & RECORDED:
+        slots.record_call(op, common, ys, nys, xs, n, a)
+    if not fg_here().special & WATCHED:
+        return run_call(op, c, work)
+    token = watch.kernel_begins(op, common, ys, nys, xs, n, a)
     try:
         return run_call(op, c, work)
     finally:
@@ -966,6 +991,33 @@ cdef Tensor compact(Tensor x):
     py = <PyObject*>out
     run_kernel(COPY, x.dtype, &py, 1, &px, 1, None)
     return out
+
+
+# ---- what a recorder must hear of ----------------------------------------------------------------------------------
+
+cdef int door(Tensor t, str what) except -1:
+    if fg_here().special & RECORDED:
+        slots.record_door(t, what)
+    return 0
+
+
+cdef int forbid(str what) except -1:
+    if fg_here().special & RECORDED:
+        slots.record_door(None, what)
+    return 0
+
+
+cdef Tensor peek(Leaf leaf):
+    if fg_here().special & RECORDED:
+        slots.record_gradient(leaf, True)
+    return leaf.grad
+
+
+cdef int replace_grad(Leaf leaf, Tensor value) except -1:
+    if fg_here().special & RECORDED:
+        slots.record_gradient(leaf, False)
+    leaf.grad = value
+    return 0
 
 
 # ---- the choke point -----------------------------------------------------------------------------------------------
@@ -1103,7 +1155,7 @@ cdef object apply(Op op, PyObject** xs, int n, Attrs a):
 
 
 cdef object apply_special(Op op, PyObject** xs, int n, Attrs a):
-    # The order is fixed: batched operands, tangents, capture, a watcher, the plain op.
+    # The order is fixed: batched operands, tangents, a watcher, the plain op, of whose kernel a recorder hears.
     cdef int i
     for i in range(n):
         if xs[i] != NULL and (<Tensor>xs[i]).flags & VIEW:
@@ -1318,11 +1370,15 @@ cdef extern from "blas.h":
 def open_blas(bytes path, bytes prefix, bytes suffix):
     """Makes a library the provider of matrix products (path None: one that is loaded already). Returns 0, or why not: 1 no
     such library, 2 no cblas_?gemm under these names, 3 a wrong product."""
+    global world
+    world += 1
     return fg_blas_open(NULL if path is None else <const char*>path, prefix, suffix)
 
 
 def close_blas():
     """From now on all matrix products are fastgrad's own."""
+    global world
+    world += 1
     fg_blas_close()
 
 
@@ -1346,7 +1402,7 @@ def use_set(name=None):
 
     For tests and comparisons; programs choose with the environment variable FASTGRAD_ISA before the import.
     """
-    global _chosen
+    global _chosen, world
     cdef bytes wanted = b"" if name is None else name.encode()
     cdef const char* got = fg_choose_set(NULL if name is None else <const char*>wanted)
     cdef Op op
@@ -1354,6 +1410,7 @@ def use_set(name=None):
         known = ", ".join([f"{n}{'' if ok else ' (not on this processor)'}" for n, ok in kernel_sets()])
         raise ImportError(f"FASTGRAD_ISA: instruction set {name!r} is unknown or unsupported here; known are {known}")
     _chosen = got.decode()
+    world += 1
     for op in _records.values():
         if op.shape is not None:
             find_kernels(op)

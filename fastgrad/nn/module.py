@@ -75,6 +75,8 @@ class Module(Callable):
         return Entries(self, "module")
 
     def __setattr__(self, name, value):
+        if "_watched" in self.__dict__:  # by a compiled function, which depends on the attributes
+            _core.module_changed()
         if isinstance(value, Tensor):
             kind = "parameter" if isinstance(value, Parameter) else None
         else:
@@ -101,12 +103,16 @@ class Module(Callable):
         self.__dict__.update(state)
 
     def __delattr__(self, name):
+        if "_watched" in self.__dict__:
+            _core.module_changed()
         if name in self.__dict__.get("_kinds", ()):
             self._unregister(name)
         else:
             object.__delattr__(self, name)
 
     def _register(self, kind, name, value):
+        if "_watched" in self.__dict__:
+            _core.module_changed()
         if self._kinds.get(name) != kind:
             self._kinds.pop(name, None)
             self._transient.discard(name)
@@ -323,7 +329,7 @@ class Module(Callable):
         for module in self.modules():
             for name, buffer in module._buffers.items():
                 if buffer is not None:
-                    module.__dict__[name] = fn(buffer)
+                    setattr(module, name, fn(buffer))
         return self
 
     def to(self, *args, **kwargs):

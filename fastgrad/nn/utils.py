@@ -22,17 +22,13 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
     """
     parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     norm = _core.grad_norm(parameters, float(norm_type))
-    size = norm.item()
-    if error_if_nonfinite and not math.isfinite(size):
+    if error_if_nonfinite and not math.isfinite(norm.item()):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be "
             "clipped. To disable this error and scale the gradients by the non-finite norm anyway, set "
             "`error_if_nonfinite=False`"
         )
-    # The small term keeps a norm of 0 apart from a division by 0; PyTorch's value, so that results agree.
-    factor = float(max_norm) / (size + 1e-6)
-    if not factor >= 1.0:
-        _core.scale_grads_(parameters, factor)
+    _core.clip_grad_norm(parameters, norm, float(max_norm))
     return norm
 
 

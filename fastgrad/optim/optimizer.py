@@ -108,11 +108,11 @@ class Optimizer:
         if closure is not None:
             with _core.enable_grad():
                 loss = closure()
-        groups, plans, tick = self.param_groups, self._plans, self._state.clock[0]
-        done = plans.step(groups, tick)
+        groups, plans = self.param_groups, self._plans
+        done = plans.step(groups)
         while done < len(groups):
             plans.put(done, self._step_anew(groups[done]))
-            done = plans.step(groups, tick, done + 1)
+            done = plans.step(groups, done + 1)
         self._stepped = True
         return loss
 
@@ -120,19 +120,32 @@ class Optimizer:
         """Steps a group without a plan; returns the plan for the next time, or None."""
         name, hyper, keys = self._native(group)
         hyper = _core.tensor([float(number) for number in hyper], dtype=_core.float64)
-        params = group["params"]
-        states = [self._state.get(parameter) or {} for parameter in params]
-        arguments = (name, hyper, params, *([state.get(key) for state in states] for key in keys))
+        arguments = self._arguments(group, name, hyper, keys)
         try:
             multi_step(*arguments)
         except MissingState:
             self._begin(group, name, hyper)
             return None
         numbers = tuple(group[key] for key in self._numbers)
-        # A Tensor or a list may change in place, which no comparison shows.
-        if not all(isinstance(number, int | float | tuple) for number in numbers):
+        if not _comparable(numbers):
+            _core.forbid_recorded("a step of an optimiser whose hyperparameters are not all numbers")
             return None
-        return Plan(self._numbers, numbers, self._state.clock[0], *arguments)
+        return Plan(self, group, self._numbers, numbers, self._state.clock, *arguments)
+
+    def _arguments(self, group, name, hyper, keys):
+        states = [self._state.get(parameter) or {} for parameter in group["params"]]
+        return (name, hyper, group["params"], *([state.get(key) for state in states] for key in keys))
+
+    def _renew(self, plan):
+        """Brings a plan up to date where nothing but numbers has changed in its group; returns whether it holds then."""
+        group = plan.group
+        numbers = tuple(group[key] for key in self._numbers)
+        if not _comparable(numbers) or plan not in self._plans:
+            return False
+        name, hyper, keys = self._native(group)
+        return plan.change(
+            numbers, [float(number) for number in hyper], *self._arguments(group, name, plan.hyper, keys)
+        )
 
     def zero_grad(self, set_to_none=True):
         """Clears all gradients: drops them, or fills them with zeros if `set_to_none` is false."""
@@ -211,6 +224,11 @@ class Optimizer:
             lines.append(f"Parameter Group {k}")
             lines.extend(f"    {name}: {group[name]}" for name in sorted(group) if name != "params")
         return "\n".join([*lines, ")"])
+
+
+def _comparable(numbers):
+    # A Tensor or a list may change in place, which no comparison shows.
+    return all(isinstance(number, int | float | tuple) for number in numbers)
 
 
 def _adopted(name, entry, parameter):

@@ -1,0 +1,240 @@
+"""Makes a program of a record: the calls with their views, what is bound at each replay, what is guarded."""
+
+from cpython.mem cimport PyMem_Calloc
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy
+
+import threading
+
+from .program cimport PyWeakReference, Program, Result, Target, bind_t, handle_t
+from .recorder cimport CONSTANT, EXTERNAL, UNREAD, Call, GradSlot, Handle, Operand, Record, Slot, module_changes
+from .schedule cimport Schedule, draws, schedule
+from .tensor cimport *
+
+
+cdef Program assembled(Record rec):
+    """The program of a record that is like the one before it."""
+    cdef Program p = Program.__new__(Program)
+    cdef Schedule s = schedule(rec)
+    cdef Slot slot
+    p.plan = s
+    p.kept, p.streams = [], []
+    p.recording, p.inference, p.world = rec.recording, rec.inference, rec.world
+    p.modules = list(rec.modules.values())
+    p.changes = module_changes()
+    p.optimizers = [ref for ref, _ in rec.plans.values()]
+    p.lock = threading.Lock()
+    p.outside = []
+    source = build_sources(p, rec, s)
+    build_calls(p, rec, s, source)
+    build_handles(p, rec)
+    build_targets(p, rec, s, source)
+    p.spec = with_results(rec.spec, rec, source)
+    for slot in rec.slots:
+        if slot.kind == EXTERNAL and slot.path is None:
+            p.kept.append(slot.storage)
+            if slot.written:
+                p.written.append(slot.storage)
+            if rec.key[5]:
+                p.outside.append((slot.index, slot.storage, slot.written))
+    return p
+
+
+cdef dict build_sources(Program p, Record rec, Schedule s):
+    """Numbers the memory that each replay finds anew: arguments, what is in .grad, what survives."""
+    cdef Slot slot
+    cdef GradSlot g
+    cdef dict source = {}
+    p.nargs = len(rec.aliases)
+    p.written = []
+    p.written_args = []
+    for slot in rec.slots[:p.nargs]:
+        source[slot.index] = slot.index
+        if slot.written:
+            p.written_args.append(slot.index)
+    p.paths = []
+    for slot in rec.slots:
+        if slot.kind == EXTERNAL and slot.path is not None:
+            source[slot.index] = len(source)
+            p.paths.append((slot.path, slot.written))
+    p.fresh_at = len(source)
+    users = {}
+    for g in rec.grads.values():
+        if type(g.final) is Operand:
+            users[(<Operand>g.final).slot] = users.get((<Operand>g.final).slot, 0) + 1
+    alone = {k for k in s.survivors if users.get(k) == 1 and k not in rec.results}
+    p.fresh_bytes = [(<Slot>rec.slots[k]).nbytes for k in sorted(s.survivors - alone)]
+    p.nfresh = len(p.fresh_bytes)
+    for k in sorted(s.survivors - alone) + sorted(alone):
+        source[k] = len(source)
+    p.nsources = len(source)
+    p.extents = [0] * p.nsources
+    for slot in rec.slots[:p.nargs]:
+        p.extents[slot.index] = slot.nbytes
+    p.pairs = rec.key[5]
+    return source
+
+
+cdef int build_calls(Program p, Record rec, Schedule s, dict source) except -1:
+    cdef int64_t nviews = 0, at, v = 0, k
+    cdef Call c
+    cdef Operand o
+    cdef Slot slot
+    cdef Attrs a
+    cdef fg_call* f
+    cdef Storage memory
+    cdef dict base = {}             # slot -> address where it never changes
+    cdef list binds = [[] for _ in range(p.nsources)]
+    for item in s.calls:
+        nviews += 2 if type(item) is int else len((<Call>item).operands)
+    p.ncalls = len(s.calls)
+    p.calls = <fg_call*>PyMem_Calloc(p.ncalls + 1, sizeof(fg_call))
+    p.views = <fg_view*>PyMem_Calloc(nviews + 1, sizeof(fg_view))
+    p.bases = <char**>PyMem_Calloc(p.nsources + 1, sizeof(char*))
+    p.bind_at = <int64_t*>PyMem_Calloc(p.nsources + 2, sizeof(int64_t))
+    if p.calls == NULL or p.views == NULL or p.bases == NULL or p.bind_at == NULL:
+        raise MemoryError()
+    p.arena = new_storage(s.arena)
+    for slot in rec.slots:
+        if slot.index in s.places:
+            base[slot.index] = <size_t>p.arena.data + <size_t>s.places[slot.index]
+        elif slot.kind == EXTERNAL and slot.path is None:
+            base[slot.index] = <size_t>slot.storage.data
+        elif slot.kind == CONSTANT and slot.index not in source:
+            base[slot.index] = <size_t>constant(p, slot).data
+    p.info = []
+    for at in range(p.ncalls):
+        item = s.calls[at]
+        f = &p.calls[at]
+        f.v = p.views + v
+        if type(item) is int:
+            slot = rec.slots[item]
+            memory = constant(p, slot)
+            a = new_attrs()
+            a.c.i[0] = slot.nbytes
+            p.kept.append(a)
+            f.kernel = byte_copier()
+            f.attrs = &a.c
+            f.nout = f.nin = 1
+            fill_view(p, binds, source, base, v, slot.index, 0, scalar_layout, FG_U8)
+            set_data(&p.views[v + 1], <char*>memory.data, scalar_layout, FG_U8)
+            p.info.append((None, (slot.nbytes,), slot.line))
+            v += 2
+            continue
+        c = item
+        a = c.attrs
+        if draws(c):
+            a = new_attrs()
+            a.c = c.attrs.c
+            p.streams.append((a, c.attrs.py))
+        p.kept.append(a)
+        f.kernel = c.op.kernels[c.common]
+        f.attrs = NULL if a is None else &a.c
+        f.nout = c.nout
+        f.nin = len(c.operands) - c.nout
+        for k in range(len(c.operands)):
+            if c.operands[k] is None:
+                p.views[v].lay = &scalar_layout.c
+            else:
+                o = c.operands[k]
+                p.kept.append(o.layout)
+                p.work += o.layout.c.size
+                fill_view(p, binds, source, base, v, o.slot, o.offset, o.layout, o.dtype)
+            v += 1
+        p.info.append((c.op, c.operands, c.line))
+    p.binds = <bind_t*>PyMem_Calloc(sum([len(b) for b in binds]) + 1, sizeof(bind_t))
+    if p.binds == NULL:
+        raise MemoryError()
+    v = 0
+    for k in range(p.nsources):
+        p.bind_at[k] = v
+        for view, offset in binds[k]:
+            p.binds[v].view = view
+            p.binds[v].offset = offset
+            v += 1
+    p.bind_at[p.nsources] = v
+    return 0
+
+
+cdef Storage constant(Program p, Slot slot):
+    """The value of a constant in memory of the program."""
+    cdef Storage memory = new_storage(slot.nbytes)
+    memcpy(memory.data, <const char*>slot.value, <size_t>slot.nbytes)
+    p.kept.append(memory)
+    return memory
+
+
+cdef int fill_view(Program p, list binds, dict source, dict base, int64_t v, int slot, int64_t offset, Layout lay,
+                   int dtype) except -1:
+    if slot in source:
+        binds[source[slot]].append((v, offset))
+        set_data(&p.views[v], NULL, lay, dtype)
+    else:
+        set_data(&p.views[v], <char*><size_t>base[slot] + offset, lay, dtype)
+    return 0
+
+
+cdef inline void set_data(fg_view* v, char* data, Layout lay, int dtype) noexcept:
+    v.data = data
+    v.lay = &lay.c
+    v.dtype = dtype
+
+
+cdef int build_handles(Program p, Record rec) except -1:
+    cdef Handle h
+    cdef handle_t* t
+    p.nhandles = len(rec.handles)
+    p.handles = <handle_t*>PyMem_Calloc(p.nhandles + 1, sizeof(handle_t))
+    if p.handles == NULL:
+        raise MemoryError()
+    t = p.handles
+    for h in rec.handles.values():
+        p.kept.append((h.ref, h.storage, h.layout, h.leaf))
+        t.ref = <PyWeakReference*>h.ref
+        t.storage = <PyObject*>h.storage
+        t.layout = <PyObject*>h.layout
+        t.leaf = <PyObject*>h.leaf
+        t.data = h.data
+        t.required = h.required
+        t += 1
+    return 0
+
+
+cdef int build_targets(Program p, Record rec, Schedule s, dict source) except -1:
+    cdef GradSlot g
+    cdef Target target
+    cdef Operand o
+    p.targets = []
+    for g in rec.grads.values():
+        target = Target.__new__(Target)
+        target.leaf, target.entry = g.leaf, g.entry
+        target.clears = g.final is None
+        target.source = -1
+        if type(g.final) is Operand:
+            o = g.final
+            target.source = source[o.slot]
+            target.exclusive = target.source >= p.fresh_at + p.nfresh
+            target.layout, target.dtype, target.offset = o.layout, o.dtype, o.offset
+            target.nbytes = (<Slot>rec.slots[o.slot]).nbytes
+            # Its first write must be seen neither by who reads the old gradient, nor after a call that has failed.
+            target.reusable = g.entry == UNREAD and s.first_write.get(o.slot, -1) >= s.last_failure
+        p.targets.append(target)
+    return 0
+
+
+cdef object with_results(object spec, Record rec, dict source):
+    """The structure of the result with a Result for each tensor: (kind, type, items, keys)."""
+    cdef Operand o
+    cdef Result r
+    if type(spec) is Operand:
+        o = spec
+        r = Result.__new__(Result)
+        r.source = source.get(o.slot, -1)
+        r.layout, r.dtype, r.offset = o.layout, o.dtype, o.offset
+        r.storage = (<Slot>rec.slots[o.slot]).storage if r.source < 0 else None
+        return r
+    if spec[0] == "static":
+        return spec
+    items = [with_results(x, rec, source) for x in spec[len(spec) - 1]]
+    return spec[0], spec[1], items, (spec[2] if spec[0] == "dict" else None)

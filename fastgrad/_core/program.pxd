@@ -1,0 +1,83 @@
+# A program, as it is assembled (assemble.pyx) and called (compiled.pyx).
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t, uint64_t
+
+from .recorder cimport Record
+from .schedule cimport Schedule
+from .tensor cimport Layout, Leaf, Storage, Tensor, fg_call, fg_view
+
+cdef extern from "Python.h":
+    ctypedef struct PyWeakReference:
+        PyObject* wr_object
+
+cdef struct bind_t:         # a view to be filled in when its source has another address
+    int64_t view, offset
+
+cdef struct handle_t:       # a tensor from outside as it was; all but `ref` only compared
+    PyWeakReference* ref    # borrowed
+    PyObject* storage
+    PyObject* layout
+    PyObject* leaf
+    void* data
+    bint required
+
+cdef class Target:
+    # What becomes of the .grad of a leaf.
+    cdef Leaf leaf
+    cdef int entry, dtype           # entry: UNREAD, EMPTY, FULL
+    cdef bint clears                # it becomes None
+    cdef bint exclusive             # it gets memory that is part of nothing else: `mine`
+    cdef bint reusable              # ... which may be written while it is still in .grad
+    cdef int64_t source, offset, nbytes     # source: of a new gradient, -1 where there is none
+    cdef Layout layout
+    cdef Tensor mine
+
+    cdef bint free(self) noexcept
+    cdef Tensor made(self, Storage storage)
+
+cdef class Result:
+    cdef int64_t source, offset     # source -1: in `storage`, memory from outside
+    cdef int dtype
+    cdef Layout layout
+    cdef Storage storage
+
+cdef class Program:
+    # Sources are memory found or made anew at each replay: arguments, then what is in .grad, then what is new: first the
+    # `nfresh` that results (perhaps .grad too) share, then one for each exclusive target.
+    cdef fg_call* calls
+    cdef fg_view* views
+    cdef char** bases               # by source, the address it is bound to
+    cdef bind_t* binds
+    cdef int64_t* bind_at           # by source, where its binds begin
+    cdef handle_t* handles
+    cdef int64_t ncalls, nhandles, nsources, fresh_at, nfresh
+    cdef int64_t work               # elements of all operands
+    cdef int nargs
+    cdef uint64_t world
+    cdef int recording, inference
+    cdef int64_t changes            # module_changes() when the modules were last compared
+    cdef list fresh_bytes, extents, paths, targets, written, written_args, streams, optimizers, modules
+    cdef tuple pairs                # of memory from outside that meets, where one is written
+    cdef list outside               # (slot, Storage, written) where there are pairs
+    cdef object spec, lock
+    cdef Storage arena
+    cdef list kept                  # what the calls point to
+    cdef Schedule plan
+    cdef list info                  # for each call: (op or None, operands, line)
+    cdef bint dead                  # a tensor from outside died: it will never hold again
+    cdef readonly int64_t replays
+    cdef object key                 # of its record
+    cdef Record record              # for messages: without what keeps things alive
+
+    cdef str failing(self, PyObject** args)
+    cdef bint fits(self, Leaf leaf) except -1
+    cdef bint same_modules(self) except -1
+    cdef str alias_failing(self, PyObject** args)
+    cdef bint same_pairs(self, PyObject** args) except -1
+    cdef void bind(self, int64_t source, char* base) noexcept
+    cdef object replay(self, PyObject** args)
+    cdef object run(self, PyObject** args, bint release)
+    cdef int run_calls(self, bint release) except -1
+    cdef int run_with_streams(self, bint release) except -1
+    cdef object rebuilt(self, object spec, PyObject** args, list fresh)

@@ -1,0 +1,307 @@
+"""A program: the calls of a record, ready to run again, and what must hold for that.
+
+Views into memory from outside are filled in again where an address has changed ("bound"); all else was filled in once. What
+users may keep (results, .grad) gets new memory at each replay, but a gradient that nobody else holds is written where it is.
+Guards compare pointers: tensors from outside are held weakly, their memory strongly, so an address is an identity.
+"""
+
+cimport cython
+from cpython.mem cimport PyMem_Free
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t
+from libc.string cimport memset
+
+from .plan cimport Plan
+from .random cimport Generator, prepare
+from .recorder cimport EMPTY, UNREAD, Operand, collected, line_text, module_changes, overlaps, snapshot
+from .schedule cimport Schedule
+from .tensor cimport *
+
+cdef extern from "Python.h":
+    Py_ssize_t Py_REFCNT(void*)
+
+cdef enum:
+    LONG = 1 << 16      # elements of all operands from which a replay runs without the GIL
+
+
+cdef str size_text(int64_t n):
+    return f"{n} bytes" if n < 10000 else f"{n / 1000:.4g} kB" if n < 10000000 else f"{n / 1000000:.4g} MB"
+
+
+# ---- guards --------------------------------------------------------------------------------------------------------
+
+@cython.final
+cdef class Target:
+    """A .grad slot."""
+
+    cdef inline bint free(self) noexcept:
+        # Its own memory may be written again: nobody else holds it.
+        return (self.reusable and self.mine is not None and fg_sole(<void*>self.mine.storage)
+                and Py_REFCNT(<void*>self.mine) == 1 + (self.leaf.grad is self.mine))
+
+    cdef Tensor made(self, Storage storage):
+        return make_tensor(storage, self.layout, <char*>storage.data + self.offset, self.dtype)
+
+
+@cython.final
+cdef class Result:
+    """A tensor among the results."""
+
+
+@cython.final
+cdef class Program:
+    """Calls ready to run again."""
+
+    def __dealloc__(self):
+        PyMem_Free(self.calls)
+        PyMem_Free(self.views)
+        PyMem_Free(self.bases)
+        PyMem_Free(self.bind_at)
+        PyMem_Free(self.binds)
+        PyMem_Free(self.handles)
+
+    def __cinit__(self):
+        self.streams = []
+
+    cdef str failing(self, PyObject** args):
+        """Why this program does not describe the call; None where it does."""
+        cdef fg_thread* here = thread()
+        cdef handle_t* h = self.handles
+        cdef Tensor t
+        cdef PyObject* o
+        cdef Target target
+        cdef Plan plan
+        if self.world != world:
+            return "the kernels, BLAS or the default dtype changed"
+        if here.recording != self.recording or here.inference != self.inference:
+            return "grad mode changed"
+        for _ in range(self.nhandles):
+            o = h.ref.wr_object
+            if o == <PyObject*>None:
+                self.dead = True
+                return "a tensor from outside died"
+            t = <Tensor>o
+            if <PyObject*>t.storage != h.storage or t.data != h.data or <PyObject*>t.layout != h.layout:
+                return "a tensor from outside has other memory or another layout"
+            if ((t.flags & REQUIRES_GRAD) != 0) != h.required:
+                return "a tensor from outside changed requires_grad"
+            if <PyObject*>t.node != h.leaf:
+                return "a tensor from outside got another history"
+            h += 1
+        for target in self.targets:
+            if target.entry != UNREAD and (target.leaf.grad is None) != (target.entry == EMPTY):
+                return "a .grad slot is None, or no longer None"
+        for path, _ in self.paths:
+            if not self.fits(path):
+                return "a tensor in .grad has another layout"
+        for ref in self.optimizers:
+            plan = ref()
+            if plan is None or not plan.current():
+                return "an optimiser changed more than numbers"
+        if self.changes != module_changes() and not self.same_modules():
+            return "a module changed"
+        return self.alias_failing(args)
+
+    cdef bint fits(self, Leaf leaf) except -1:
+        cdef Tensor t = leaf.grad
+        return (t is not None and t.flags & (REQUIRES_GRAD | VIEW) == 0 and t.layout.c.flags & FG_DENSE
+                and same_shape(t.layout, leaf.lay) and t.dtype == leaf.dtype and not t.storage.readonly)
+
+    cdef bint same_modules(self) except -1:
+        for ref, snap in self.modules:
+            module = ref()
+            if module is None or snapshot(module) != snap:
+                return False
+        self.changes = module_changes()
+        return True
+
+    cdef str alias_failing(self, PyObject** args):
+        """Memory that is written meets other memory from outside only where it did when recorded."""
+        cdef Storage s
+        cdef Tensor t
+        cdef int64_t k, j
+        if self.pairs:
+            return None if self.same_pairs(args) else "arguments share memory with something else than when recorded"
+        for k in range(self.nargs):
+            t = <Tensor>args[k]
+            for s in self.written:
+                if overlaps(<const char*>t.data, self.extents[k], <const char*>s.data, s.nbytes):
+                    return "an argument shares memory with something that is written"
+        for k in self.written_args:
+            if (<Tensor>args[k]).storage.readonly:
+                return "an argument that is written is read-only"
+            for j in range(self.nargs):
+                if j != k and overlaps(<const char*>(<Tensor>args[k]).data, self.extents[k],
+                                       <const char*>(<Tensor>args[j]).data, self.extents[j]):
+                    return "arguments share memory, and one is written"
+        return None
+
+    cdef bint same_pairs(self, PyObject** args) except -1:
+        # Only whether arguments meet what they met, and nothing else, can differ; memory from outside is the same.
+        cdef list found = []
+        cdef int64_t k, j
+        cdef Tensor t, u
+        for k in range(self.nargs):
+            t = <Tensor>args[k]
+            if k in self.written_args and t.storage.readonly:
+                return False
+            for j in range(k):
+                u = <Tensor>args[j]
+                if (k in self.written_args or j in self.written_args) and overlaps(
+                        <const char*>t.data, self.extents[k], <const char*>u.data, self.extents[j]):
+                    found.append((j, k))
+            for number, s, written in self.outside:
+                if (written or k in self.written_args) and overlaps(
+                        <const char*>t.data, self.extents[k], <const char*>(<Storage>s).data, (<Storage>s).nbytes):
+                    found.append((k, number))
+        return sorted(found) == sorted([pair for pair in self.pairs if pair[0] < self.nargs])
+
+    # ---- replay --------------------------------------------------------------------------------------------------
+
+    cdef inline void bind(self, int64_t source, char* base) noexcept:
+        cdef int64_t k
+        if self.bases[source] == base:
+            return
+        self.bases[source] = base
+        for k in range(self.bind_at[source], self.bind_at[source + 1]):
+            self.views[self.binds[k].view].data = base + self.binds[k].offset
+
+    cdef object replay(self, PyObject** args):
+        """Runs the calls on these arguments (borrowed), of which `failing` found nothing; returns the result."""
+        if self.work < LONG:
+            return self.run(args, False)
+        with self.lock:
+            return self.run(args, True)
+
+    cdef object run(self, PyObject** args, bint release):
+        cdef Target target
+        cdef Tensor t
+        cdef Storage s
+        cdef list fresh = None
+        cdef int64_t k, source
+        for k in range(self.nargs):
+            self.bind(k, <char*>(<Tensor>args[k]).data)
+        source = self.nargs
+        for path, written in self.paths:
+            t = (<Leaf>path).grad
+            self.bind(source, <char*>t.storage.data)
+            if written:
+                t.storage.version += 1
+            source += 1
+        for target in self.targets:
+            if target.exclusive:
+                if not target.free():
+                    target.mine = target.made(new_storage(target.nbytes))
+                self.bind(target.source, <char*>target.mine.storage.data)
+        if self.nfresh:
+            fresh = []
+            for k in range(self.nfresh):
+                s = new_storage(self.fresh_bytes[k])
+                self.bind(self.fresh_at + k, <char*>s.data)
+                fresh.append(s)
+        for s in self.written:
+            s.version += 1
+        for k in self.written_args:
+            (<Tensor>args[k]).storage.version += 1
+        if self.streams:
+            self.run_with_streams(release)
+        else:
+            self.run_calls(release)
+        result = self.rebuilt(self.spec, args, fresh)
+        for target in self.targets:
+            if target.exclusive:
+                if target.leaf.grad is not target.mine:
+                    target.leaf.grad = target.mine
+            elif target.source >= 0:
+                target.leaf.grad = target.made(<Storage>fresh[target.source - self.fresh_at])
+            elif target.clears:
+                target.leaf.grad = None
+        return result
+
+    cdef int run_calls(self, bint release) except -1:
+        cdef int64_t at = 0
+        cdef int code
+        cdef Storage scratch
+        while True:
+            if release:
+                with nogil:
+                    code = replay_calls(self.calls, self.ncalls, &at)
+            else:
+                code = replay_calls(self.calls, self.ncalls, &at)
+            if code == FG_OK:
+                return 0
+            if code != FG_ESCRATCH:
+                raise_code(<Op>self.info[at][0], code, &self.calls[at])
+            scratch = new_storage(self.calls[at].value)
+            self.kept.append(scratch)
+            self.calls[at].scratch = scratch.data
+
+    cdef int run_with_streams(self, bint release) except -1:
+        """As run_calls, where random numbers are drawn: each generator where it now is, and locked."""
+        cdef Attrs a
+        cdef Generator g
+        cdef list locks = []
+        for attrs, stream in self.streams:
+            a, g = attrs, stream
+            prepare(g)
+            a.c.i[0] = <int64_t>g.address
+            if g.bits.lock not in locks:
+                locks.append(g.bits.lock)
+        locks.sort(key=id)
+        for lock in locks:
+            lock.acquire()
+        try:
+            return self.run_calls(release)
+        finally:
+            for lock in locks:
+                lock.release()
+
+    cdef object rebuilt(self, object spec, PyObject** args, list fresh):
+        """A result of this structure; its tensors have no history."""
+        cdef Result r
+        cdef Tensor t
+        cdef Storage storage
+        if type(spec) is Result:
+            r = <Result>spec
+            if r.source >= 0 and r.source < self.nargs:
+                t = <Tensor>args[r.source]
+                return make_tensor(t.storage, r.layout, <char*>t.data + r.offset, r.dtype)
+            if r.source >= self.fresh_at:
+                storage = <Storage>fresh[r.source - self.fresh_at]
+            elif r.source >= 0:
+                storage = (<Tensor>(<Leaf>self.paths[r.source - self.nargs][0]).grad).storage
+            else:
+                storage = r.storage
+            return make_tensor(storage, r.layout, <char*>storage.data + r.offset, r.dtype)
+        if spec[0] == "static":
+            return spec[1]
+        items = [self.rebuilt(x, args, fresh) for x in spec[2]]
+        if spec[0] == "dict":
+            return dict(zip(spec[3], items))
+        return collected(spec[1], items)
+
+    def explain(self):
+        """What a replay does, as text: one line for each call of a kernel, with the line that asked for it."""
+        cdef int64_t k
+        cdef Op op
+        cdef Schedule s = self.plan
+        lines = [f"{self.ncalls} calls, {self.ncalls - s.commits} of them after all that can fail; {s.dropped} left out as "
+                 f"unused; temporaries in {size_text(s.arena)}, one by one {size_text(s.sum)}; {self.nhandles} tensors from "
+                 f"outside; replayed {self.replays} times"]
+        for k in range(self.ncalls):
+            called, operands, line = self.info[k]
+            if called is None:
+                lines.append(f"{k:4}  constant of {operands[0]} bytes")
+                continue
+            op = called
+            shapes = ["-" if o is None else "x".join([str(d) for d in shape_of((<Operand>o).layout)]) or "1"
+                      for o in operands]
+            nout = self.calls[k].nout
+            text = f"{k:4}  {op.name:<20} {', '.join(shapes[:nout])} <- {', '.join(shapes[nout:])}"
+            lines.append(text if len(text) < 100 else text[:97] + "...")
+            lines[len(lines) - 1] += f"  ({line_text(line)})"
+        return "\n".join(lines)
+
+    def poison(self):
+        """Fills all buffers with the bits of nan: for tests that no kernel reads what a former replay left."""
+        memset(self.arena.data, 0xFF, <size_t>self.arena.nbytes)
