@@ -70,7 +70,7 @@ def test_grad_leaves_grad_alone_and_names_unused_inputs():
     (g,) = fg.autograd.grad(y, x, retain_graph=True)
     assert g.item() == 4.0
     assert x.grad is None
-    with pytest.raises(RuntimeError, match="input 1 was not used"):
+    with pytest.raises(RuntimeError, match=r"input 1, of shape .*was not used"):
         fg.autograd.grad(y, (x, z), retain_graph=True)
     assert fg.autograd.grad(y, (x, z), allow_unused=True, retain_graph=True)[1] is None
     assert fg.autograd.grad(y, (x, z), materialize_grads=True)[1].item() == 0.0

@@ -613,9 +613,20 @@ cdef Tensor filled_one(Tensor y):
 cdef int check_output(Tensor y, str who) except -1:
     settle(y)
     if not y.flags & REQUIRES_GRAD:
-        raise RuntimeError(f"{who}: element 0 of tensors does not require grad and does not have a grad_fn: nothing it was "
-                           f"computed from requires grad, or that part ran under no_grad() or after detach()")
+        raise_no_history(y, who)
     return 0
+
+
+cdef int raise_no_history(Tensor y, str who) except -1:
+    if not fg_is_real(y.dtype):
+        why = (f"it is {dtype_of(y.dtype).name}: a cast to integers or bool, argmax and comparisons have no derivative; "
+               f"differentiate the values they were made from")
+    elif not thread().recording:
+        why = "recording is off here: this line, or the one that computed it, is inside no_grad() or inference_mode()"
+    else:
+        why = ("nothing it was computed from requires grad (call requires_grad_() on the inputs), or that part ran under "
+               "no_grad(), after detach() or in NumPy")
+    raise RuntimeError(f"{who}: element 0 of tensors does not require grad and does not have a grad_fn: {why}")
 
 
 def backward(tensors, grad_tensors=None, retain_graph=None, bint create_graph=False, inputs=None):
@@ -708,8 +719,10 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, bint create_grap
     elif not allow_unused:
         for k, g in enumerate(got):
             if g is None:
-                raise RuntimeError(f"grad: input {k} was not used to compute the outputs; pass allow_unused=True for None (or "
-                                   f"materialize_grads=True for zeros) in its place")
+                raise RuntimeError(
+                    f"grad: input {k}, of shape {tuple((<Tensor>wanted[k]).shape)}, was not used to compute the outputs: nothing "
+                    f"leads from it to them but perhaps detach() or no_grad(); pass allow_unused=True for None (or "
+                    f"materialize_grads=True for zeros) in its place")
     return tuple(got)
 
 

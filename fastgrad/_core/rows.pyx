@@ -207,7 +207,19 @@ cdef object label_loss(Op o, Tensor x, Tensor labels, Tensor weight, object igno
     xs[0] = <PyObject*>x
     xs[1] = <PyObject*>labels
     xs[2] = NULL if weight is None else <PyObject*>weight
-    return apply(o, xs, 3, a)
+    try:
+        return apply(o, xs, 3, a)
+    except IndexError:
+        raise_label(o, labels, l.shape[axis], a.c.i[0])
+
+
+cdef int raise_label(Op o, Tensor labels, int64_t classes, int64_t ignored) except -1:
+    for k, label in enumerate(labels.reshape(-1).tolist()):
+        if label != ignored and not 0 <= label < classes:
+            raise IndexError(
+                f"{o.name}: label {label}, at position {k}, is out of range: there are scores for {classes} classes, 0 to "
+                f"{classes - 1}; count labels from 0, or name the one to leave out with ignore_index=")
+    raise IndexError(f"{o.name}: a label is out of range")
 
 
 cdef int raise_labels(Op o, Tensor x, Tensor labels) except -1:
