@@ -416,6 +416,29 @@ def test_nested_structures_and_static_values():
     assert h.replays >= 12
 
 
+def test_none_in_the_place_of_an_object_that_died():
+    class Thing:
+        pass
+
+    h = compiled(lambda x, thing: x * 2.0 if thing is None else x * 3.0)
+    thing = Thing()
+    for i in range(4):
+        h(inputs(i), thing)
+    del thing
+    gc.collect()
+    assert bits(h(inputs(0), None)) == bits(inputs(0) * 2.0)
+
+
+def test_gradients_that_nobody_holds_are_written_where_they_are():
+    net = Net()
+    h = compiled(net.step)
+    for i in range(6):
+        h(inputs(i), labels(i))
+    addresses = [p.grad.data_ptr() for p in net.parameters()]
+    h(inputs(6), labels(6))
+    assert [p.grad.data_ptr() for p in net.parameters()] == addresses
+
+
 def test_a_method_and_a_compiled_function_inside_another():
     class Model:
         def __init__(self, k):

@@ -21,6 +21,7 @@ from .recorder import CompileError
 
 cdef enum:
     FEW = 16                # tensor arguments that need no allocation
+    MOST = 64               # programs that are kept: what was rebound again and again left some that will never hold
     MANY = 16               # programs of one function from which a warning says what keeps changing
 
 
@@ -61,7 +62,7 @@ cdef class Signature:
             n[0] += 1
             return True
         if self.kind == OBJECT:
-            return (self.value() if self.weak else self.value) is x
+            return x is not None and (self.value() if self.weak else self.value) is x
         if type(x) is not self.type:
             return False
         if self.kind == SIMPLE:
@@ -295,6 +296,8 @@ cdef class Compiled:
             elif count + 1 >= self.limit:
                 self.refuse(f"{self.limit} calls, no two consecutive ones alike: {difference(before, rec)}")
             else:
+                if len(self.seen) >= MOST:
+                    self.seen.clear()
                 self.seen[key] = rec, count + 1
         finally:
             rec.release()
@@ -307,6 +310,7 @@ cdef class Compiled:
         p.record = rec
         self.entries = [entry for entry in self.entries if not (<Program>entry[1]).dead]
         self.entries.insert(0, (s, p))
+        del self.entries[MOST:]
         if len(self.entries) > MANY and not self.warned:
             self.warned = True
             warnings.warn(f"{self!r} has {len(self.entries)} programs: {changing([e[0] for e in self.entries])}", stacklevel=3)

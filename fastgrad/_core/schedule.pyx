@@ -16,6 +16,7 @@ from .tensor cimport *
 
 cdef Op ADD = declare("add")
 cdef Op COPY = declare("copy")
+cdef Op BINARY_CROSS_ENTROPY = declare("binary_cross_entropy")
 
 cdef enum:
     ALIGNMENT = 64
@@ -27,10 +28,16 @@ cdef class Schedule:
 
 
 cdef bint may_fail(Call c):
-    """Conservative: whether the kernel may answer with an error."""
-    if c.op.shape == "MUTATE":
+    """Whether the kernel may answer with an error: it looks at integers (indices, labels, divisors) or at probabilities."""
+    cdef Operand o
+    if c.op.shape == "MUTATE" or c.op is ADD or c.op is COPY:
         return False
-    return not (c.op.elementwise and (fg_is_real(c.common) or c.op is ADD or c.op is COPY))
+    if c.op is BINARY_CROSS_ENTROPY:
+        return True
+    for o in c.operands[c.nout:]:
+        if o is not None and o.dtype in (FG_I64, FG_I32, FG_U8):
+            return True
+    return False
 
 
 cdef bint draws(Call c):
@@ -66,24 +73,13 @@ cdef list wanted(Record rec, set survivors):
     cdef list kept = []
     for c in reversed(rec.calls):
         outs = slots_of(c, 0, c.nout)
-        if draws(c) or may_raise(c) or not outs.isdisjoint(needed) or any(
+        if draws(c) or may_fail(c) or not outs.isdisjoint(needed) or any(
                 [(<Slot>rec.slots[k]).kind <= EXTERNAL for k in outs]):
             kept.append(c)
             needed |= outs
             needed |= slots_of(c, c.nout, len(c.operands))
     kept.reverse()
     return kept
-
-
-cdef bint may_raise(Call c):
-    """As may_fail, for calls of which no result is read: those that look at integers (indices, labels, divisors)."""
-    cdef Operand o
-    if not may_fail(c):
-        return False
-    for o in c.operands[c.nout:]:
-        if o is not None and not fg_is_real(o.dtype):
-            return True
-    return False
 
 
 cdef tuple committed(Record rec, list calls):
