@@ -32,7 +32,7 @@ def parser():
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = found.add_argument
-    add("--quick", action="store_true", help="fewer sizes and rounds: a first look, about a minute")
+    add("--quick", action="store_true", help="fewer sizes and rounds: a first look, two to three minutes")
     add("--only", nargs="+", choices=SECTIONS, metavar="SECTION", help="these sections only")
     add("--contenders", nargs="+", metavar="NAME", help="these contenders of the training steps only")
     add("--rounds", type=int, help="interleaved rounds (default 9, or 3 with --quick)")
