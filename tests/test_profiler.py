@@ -168,6 +168,34 @@ def test_a_full_profile_says_so():
     assert prof.full and len(prof.spans) == 5
 
 
+def test_a_compiled_step_is_one_range():
+    net = mlp()
+    optimizer = fg.optim.SGD(net.parameters(), lr=0.1)
+
+    def step(x, y):
+        loss = F.cross_entropy(net(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    compiled, x, y = fg.compile(step), fg.randn(10, 8), fg.randint(0, 4, (10,))
+    for _ in range(4):
+        compiled(x, y)
+    replays = compiled.replays
+    with profile() as prof:
+        for _ in range(3):
+            compiled(x, y)
+    assert compiled.replays == replays + 3
+    assert [s.name for s in prof.spans] == ["compiled step"] * 3
+    assert rows(prof, "phase")["compiled step"].total > 0
+    with (
+        pytest.raises(fg.diagnostics.AnomalyError),
+        fg.detect_anomaly(),
+    ):  # looks at tensors, so the function itself runs
+        compiled(x.clone().fill_(3e38), y)
+
+
 # ---- memory ----------------------------------------------------------------------------------------------------------
 
 

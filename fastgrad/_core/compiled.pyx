@@ -196,6 +196,8 @@ cdef class Compiled:
         cdef list why = None
         if here.special & ~WATCHED or self.eager:          # part of what is being recorded or transformed
             return self.function(*args, **kwargs)
+        if here.special & WATCHED:
+            return self.watched(args, kwargs)
         for entry in self.entries:
             p = <Program>entry[1]
             if p.nargs > FEW:
@@ -214,6 +216,20 @@ cdef class Compiled:
             why.append(reason)
         self.why = why or []
         return self.recorded(args, kwargs)
+
+    cdef object watched(self, tuple args, dict kwargs):
+        """On a watched thread: a watcher that looks at tensors sees the function itself, one that takes times a range."""
+        cdef fg_thread* here = thread()
+        watcher = <object>here.watcher
+        if watcher.looks:
+            return self.function(*args, **kwargs)
+        token = watcher.enter("compiled step")
+        here.special &= ~<uint32_t>WATCHED
+        try:
+            return self(*args, **kwargs)
+        finally:
+            here.special |= WATCHED
+            watcher.leave(token)
 
     cdef object with_many(self, tuple entry, tuple args, dict kwargs):
         """As the loop of __call__ for a program of many tensors: (result,), or None where it does not hold."""

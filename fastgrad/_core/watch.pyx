@@ -151,6 +151,11 @@ cdef class Watcher:
     def __len__(self):
         return self.count
 
+    @property
+    def looks(self):
+        """Whether it looks at tensors, and not only at times and layouts."""
+        return self.keep
+
     cdef int64_t push(self, uint8_t kind, PyObject* what) except -2:
         """Opens an event; -1 where the log is full."""
         cdef event_t* grown

@@ -16,7 +16,7 @@ from fastgrad.profiler._memory import memory_of
 from fastgrad.utils.data import DataLoader
 from fastgrad.viz._trace import line_of, module_names
 
-PHASES = ("data", "forward", "backward", "optimiser")
+PHASES = ("data", "forward", "backward", "optimiser", "compiled step")
 SORTS = ("total", "forward", "backward", "calls", "flops", "bytes", "saved", "name")
 GROUPS = ("op", "module", "line", "phase", "kernel")
 
