@@ -15,3 +15,4 @@ from fastgrad.autograd import function, graph
 from fastgrad.autograd.custom import custom_jvp, custom_vjp
 from fastgrad.autograd.function import once_differentiable
 from fastgrad.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
+from fastgrad.autograd.verify import StepReport, verify_step

@@ -122,7 +122,7 @@ def _compare(func, inputs, wanted, eps, atol, rtol, nondet_tol):
             reference = np.array([column[i] for column in columns]).T.reshape(rows.shape)
             if not np.allclose(rows, second, rtol=0, atol=nondet_tol, equal_nan=True):
                 raise GradcheckError(f"gradcheck: two backward passes of output {i} differ with respect to input {k}")
-            _raise_where_different(rows, reference, atol, rtol, (i, output.shape), (k, x.shape))
+            _raise_where_different(rows, reference, atol, rtol, (i, output), (k, x.shape))
 
 
 def _raise_where_different(analytical, numerical, atol, rtol, output, x):
@@ -131,11 +131,12 @@ def _raise_where_different(analytical, numerical, atol, rtol, output, x):
         return
     excess = np.where(wrong, np.nan_to_num(np.abs(analytical - numerical), nan=math.inf), -1.0)
     row, column = np.unravel_index(excess.argmax(), excess.shape)
-    (i, output_shape), (k, x_shape) = output, x
-    element = tuple(map(int, np.unravel_index(row, tuple(output_shape)))) if len(output_shape) else ()
+    (i, y), (k, x_shape) = output, x
+    element = tuple(map(int, np.unravel_index(row, tuple(y.shape)))) if y.ndim else ()
+    made = f" (made by {y.grad_fn.name()})" if y.grad_fn is not None else ""
     index = tuple(map(int, np.unravel_index(column, tuple(x_shape)))) if len(x_shape) else ()
     raise GradcheckError(
-        f"gradcheck: the derivative of output {i}{list(element) if element else ''} with respect to input "
+        f"gradcheck: the derivative of output {i}{list(element) if element else ''}{made} with respect to input "
         f"{k}{list(index) if index else ''} is {analytical[row, column]:.8g}, but finite differences say "
         f"{numerical[row, column]:.8g} ({int(wrong.sum())} of {wrong.size} derivatives differ; this one the most)"
     )
