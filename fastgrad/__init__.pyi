@@ -40,6 +40,7 @@ from fastgrad._core import arctan as arctan
 from fastgrad._core import arctan2 as arctan2
 from fastgrad._core import argmax as argmax
 from fastgrad._core import argmin as argmin
+from fastgrad._core import argsort as argsort
 from fastgrad._core import argwhere as argwhere
 from fastgrad._core import as_tensor as as_tensor
 from fastgrad._core import asarray as asarray
@@ -58,6 +59,7 @@ from fastgrad._core import bitwise_or as bitwise_or
 from fastgrad._core import bitwise_xor as bitwise_xor
 from fastgrad._core import bmm as bmm
 from fastgrad._core import bool as bool
+from fastgrad._core import broadcast_tensors as broadcast_tensors
 from fastgrad._core import broadcast_to as broadcast_to
 from fastgrad._core import can_cast as can_cast
 from fastgrad._core import cat as cat
@@ -76,13 +78,17 @@ from fastgrad._core import cos as cos
 from fastgrad._core import cosh as cosh
 from fastgrad._core import count_nonzero as count_nonzero
 from fastgrad._core import cross_entropy as cross_entropy
+from fastgrad._core import cumprod as cumprod
+from fastgrad._core import cumsum as cumsum
 from fastgrad._core import default_generator as default_generator
 from fastgrad._core import device as device
+from fastgrad._core import diag as diag
 from fastgrad._core import div as div
 from fastgrad._core import divide as divide
 from fastgrad._core import dot as dot
 from fastgrad._core import dropout as dropout
 from fastgrad._core import dtype as dtype
+from fastgrad._core import einsum as einsum
 from fastgrad._core import elu as elu
 from fastgrad._core import embedding as embedding
 from fastgrad._core import empty as empty
@@ -100,6 +106,7 @@ from fastgrad._core import eye as eye
 from fastgrad._core import finfo as finfo
 from fastgrad._core import fix as fix
 from fastgrad._core import flatten as flatten
+from fastgrad._core import flip as flip
 from fastgrad._core import float32 as float32
 from fastgrad._core import float64 as float64
 from fastgrad._core import float_power as float_power
@@ -178,7 +185,9 @@ from fastgrad._core import matmul as matmul
 from fastgrad._core import max as max
 from fastgrad._core import maximum as maximum
 from fastgrad._core import mean as mean
+from fastgrad._core import median as median
 from fastgrad._core import memory_stats as memory_stats
+from fastgrad._core import meshgrid as meshgrid
 from fastgrad._core import min as min
 from fastgrad._core import minimum as minimum
 from fastgrad._core import mish as mish
@@ -201,11 +210,14 @@ from fastgrad._core import no_grad as no_grad
 from fastgrad._core import nonzero as nonzero
 from fastgrad._core import norm as norm
 from fastgrad._core import normal as normal
+from fastgrad._core import normalize as normalize
 from fastgrad._core import not_equal as not_equal
 from fastgrad._core import numel as numel
+from fastgrad._core import one_hot as one_hot
 from fastgrad._core import ones as ones
 from fastgrad._core import ones_like as ones_like
 from fastgrad._core import outer as outer
+from fastgrad._core import pad as pad
 from fastgrad._core import permute as permute
 from fastgrad._core import pow as pow
 from fastgrad._core import prelu as prelu
@@ -228,6 +240,7 @@ from fastgrad._core import reset_peak_memory_stats as reset_peak_memory_stats
 from fastgrad._core import reshape as reshape
 from fastgrad._core import result_type as result_type
 from fastgrad._core import rms_norm as rms_norm
+from fastgrad._core import roll as roll
 from fastgrad._core import round as round
 from fastgrad._core import rsqrt as rsqrt
 from fastgrad._core import rsub as rsub
@@ -249,6 +262,7 @@ from fastgrad._core import softmax as softmax
 from fastgrad._core import softplus as softplus
 from fastgrad._core import softshrink as softshrink
 from fastgrad._core import softsign as softsign
+from fastgrad._core import sort as sort
 from fastgrad._core import split as split
 from fastgrad._core import sqrt as sqrt
 from fastgrad._core import square as square
@@ -270,7 +284,12 @@ from fastgrad._core import tanhshrink as tanhshrink
 from fastgrad._core import tensor as tensor
 from fastgrad._core import tensordot as tensordot
 from fastgrad._core import threshold as threshold
+from fastgrad._core import tile as tile
+from fastgrad._core import topk as topk
+from fastgrad._core import trace as trace
 from fastgrad._core import transpose as transpose
+from fastgrad._core import tril as tril
+from fastgrad._core import triu as triu
 from fastgrad._core import true_divide as true_divide
 from fastgrad._core import trunc as trunc
 from fastgrad._core import uint8 as uint8

@@ -19,6 +19,7 @@ FAMILIES = (
     "multi",
     "function",
     "random",
+    "compose",
 )
 for _name in FAMILIES:
     _importlib.import_module(f"{__name__}.{_name}")
