@@ -7,7 +7,7 @@ from libc.string cimport memcpy
 
 import threading
 
-from .program cimport PyWeakReference, Program, Result, Target, bind_t, handle_t
+from .program cimport PyWeakReference, Program, Result, Target, bind_t, handle_t, range_t
 from .recorder cimport CONSTANT, EXTERNAL, UNREAD, Call, GradSlot, Handle, Operand, Record, Slot, module_changes
 from .schedule cimport Schedule, draws, schedule
 from .tensor cimport *
@@ -38,7 +38,21 @@ cdef Program assembled(Record rec):
                 p.written.append(slot.storage)
             if rec.key[5]:
                 p.outside.append((slot.index, slot.storage, slot.written))
+    build_ranges(p)
     return p
+
+
+cdef int build_ranges(Program p) except -1:
+    cdef Storage s
+    p.ranges = <range_t*>PyMem_Calloc(len(p.written) + 1, sizeof(range_t))
+    if p.ranges == NULL:
+        raise MemoryError()
+    for s in p.written:
+        if s.nbytes:
+            p.ranges[p.nranges].begin = <char*>s.data
+            p.ranges[p.nranges].end = <char*>s.data + s.nbytes
+            p.nranges += 1
+    return 0
 
 
 cdef dict build_sources(Program p, Record rec, Schedule s):
@@ -69,7 +83,9 @@ cdef dict build_sources(Program p, Record rec, Schedule s):
     for k in sorted(s.survivors - alone) + sorted(alone):
         source[k] = len(source)
     p.nsources = len(source)
-    p.extents = [0] * p.nsources
+    p.extents = <int64_t*>PyMem_Calloc(p.nargs + 1, sizeof(int64_t))
+    if p.extents == NULL:
+        raise MemoryError()
     for slot in rec.slots[:p.nargs]:
         p.extents[slot.index] = slot.nbytes
     p.pairs = rec.key[5]

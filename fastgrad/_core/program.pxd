@@ -14,6 +14,10 @@ cdef extern from "Python.h":
 cdef struct bind_t:         # a view to be filled in when its source has another address
     int64_t view, offset
 
+cdef struct range_t:        # memory from outside that is written
+    char* begin
+    char* end
+
 cdef struct handle_t:       # a tensor from outside as it was; all but `ref` only compared
     PyWeakReference* ref    # borrowed
     PyObject* storage
@@ -51,13 +55,15 @@ cdef class Program:
     cdef bind_t* binds
     cdef int64_t* bind_at           # by source, where its binds begin
     cdef handle_t* handles
-    cdef int64_t ncalls, nhandles, nsources, fresh_at, nfresh
+    cdef range_t* ranges
+    cdef int64_t* extents           # bytes of each argument
+    cdef int64_t ncalls, nhandles, nranges, nsources, fresh_at, nfresh
     cdef int64_t work               # elements of all operands
     cdef int nargs
     cdef uint64_t world
     cdef int recording, inference
     cdef int64_t changes            # module_changes() when the modules were last compared
-    cdef list fresh_bytes, extents, paths, targets, written, written_args, streams, optimizers, modules
+    cdef list fresh_bytes, paths, targets, written, written_args, streams, optimizers, modules
     cdef tuple pairs                # of memory from outside that meets, where one is written
     cdef list outside               # (slot, Storage, written) where there are pairs
     cdef object spec, lock

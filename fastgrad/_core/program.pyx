@@ -59,6 +59,8 @@ cdef class Program:
         PyMem_Free(self.bind_at)
         PyMem_Free(self.binds)
         PyMem_Free(self.handles)
+        PyMem_Free(self.ranges)
+        PyMem_Free(self.extents)
 
     def __cinit__(self):
         self.streams = []
@@ -70,7 +72,6 @@ cdef class Program:
         cdef Tensor t
         cdef PyObject* o
         cdef Target target
-        cdef Plan plan
         if self.world != world:
             return "the kernels, BLAS or the default dtype changed"
         if here.recording != self.recording or here.inference != self.inference:
@@ -95,8 +96,8 @@ cdef class Program:
             if not self.fits(path):
                 return "a tensor in .grad has another layout"
         for ref in self.optimizers:
-            plan = ref()
-            if plan is None or not plan.current():
+            o = (<PyWeakReference*>ref).wr_object
+            if o == <PyObject*>None or not (<Plan>o).current():
                 return "an optimiser changed more than numbers"
         if self.changes != module_changes() and not self.same_modules():
             return "a module changed"
@@ -117,15 +118,16 @@ cdef class Program:
 
     cdef str alias_failing(self, PyObject** args):
         """Memory that is written meets other memory from outside only where it did when recorded."""
-        cdef Storage s
-        cdef Tensor t
+        cdef char* begin
+        cdef char* end
         cdef int64_t k, j
         if self.pairs:
             return None if self.same_pairs(args) else "arguments share memory with something else than when recorded"
         for k in range(self.nargs):
-            t = <Tensor>args[k]
-            for s in self.written:
-                if overlaps(<const char*>t.data, self.extents[k], <const char*>s.data, s.nbytes):
+            begin = <char*>(<Tensor>args[k]).data
+            end = begin + self.extents[k]
+            for j in range(self.nranges):
+                if begin < self.ranges[j].end and self.ranges[j].begin < end:
                     return "an argument shares memory with something that is written"
         for k in self.written_args:
             if (<Tensor>args[k]).storage.readonly:
