@@ -179,28 +179,33 @@ cdef class Program:
         cdef Target target
         cdef Tensor t
         cdef Storage s
-        cdef list fresh = None
-        cdef int64_t k, source
-        for k in range(self.nargs):
-            self.bind(k, <char*>(<Tensor>args[k]).data)
-        source = self.nargs
-        for path, written in self.paths:
-            t = (<Leaf>path).grad
-            self.bind(source, <char*>t.storage.data)
-            if written:
-                t.storage.version += 1
-            source += 1
+        cdef list fresh = None, held = None
+        cdef int64_t k
+        # First what allocates, and so may run other code, of another thread even; then nothing that does, up to the calls.
         for target in self.targets:
-            if target.exclusive:
-                if not target.free():
-                    target.mine = target.made(new_storage(target.nbytes))
-                self.bind(target.source, <char*>target.mine.storage.data)
+            if target.exclusive and not target.free():
+                target.mine = target.made(new_storage(target.nbytes))
         if self.nfresh:
             fresh = []
             for k in range(self.nfresh):
-                s = new_storage(self.fresh_bytes[k])
-                self.bind(self.fresh_at + k, <char*>s.data)
-                fresh.append(s)
+                fresh.append(new_storage(self.fresh_bytes[k]))
+        if self.paths:
+            held = [(<Leaf>path).grad for path, _ in self.paths]     # which another thread may clear meanwhile
+        for k in range(self.nargs):
+            self.bind(k, <char*>(<Tensor>args[k]).data)
+        if held is not None:
+            for k in range(len(held)):
+                t = <Tensor>held[k]
+                if t is None:
+                    raise RuntimeError("a .grad slot was cleared by another thread while a compiled function began to run")
+                self.bind(self.nargs + k, <char*>t.storage.data)
+                if self.paths[k][1]:
+                    t.storage.version += 1
+        for k in range(self.nfresh):
+            self.bind(self.fresh_at + k, <char*>(<Storage>fresh[k]).data)
+        for target in self.targets:
+            if target.exclusive:
+                self.bind(target.source, <char*>target.mine.storage.data)
         for s in self.written:
             s.version += 1
         for k in self.written_args:
