@@ -10,7 +10,7 @@
 /* The fields of Tensor in tensor.pxd, in their order. */
 typedef struct {
     PyObject_HEAD void *data;
-    PyObject *storage, *layout, *node, *view, *retained; /* never NULL */
+    PyObject *storage, *layout, *node, *view, *extra; /* never NULL */
     uint32_t at;
     uint8_t dtype, flags;
     PyObject *weakrefs, *attributes;
@@ -40,7 +40,7 @@ static inline PyObject *fg_tensor_take(PyObject *storage, PyObject *layout, void
     t->layout = Py_NewRef(layout);
     t->node = Py_NewRef(Py_None);
     t->view = Py_NewRef(Py_None);
-    t->retained = Py_NewRef(Py_None);
+    t->extra = Py_NewRef(Py_None);
     t->at = 0;
     t->dtype = (uint8_t)dtype;
     t->flags = 0;
@@ -58,7 +58,7 @@ static void fg_tensor_dealloc(PyObject *o) {
     Py_DECREF(t->layout);
     Py_DECREF(t->node);
     Py_DECREF(t->view);
-    Py_DECREF(t->retained);
+    Py_DECREF(t->extra);
     if (fg_tensors.count < FG_TENSORS_KEPT) fg_tensors.free[fg_tensors.count++] = t;
     else PyObject_GC_Del(o);
 }

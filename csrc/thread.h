@@ -14,6 +14,10 @@ typedef struct {
     uint32_t runs;      /* depth of backward runs on this thread */
     PyObject *watcher;  /* owned: the Watcher that is told of everything while WATCHED is set, or NULL */
     PyObject *recorder; /* borrowed: what hears of every call while the bit RECORDED of `special` is set */
+    uint32_t vmaps;     /* how many of its levels are vmaps */
+    uint32_t
+        nlevels; /* transforms under way on this thread, and what levels.pyx knows of them: NULL where there is none */
+    void *levels;
     /* Nodes whose last reference went away wait here, so that freeing a deep graph needs no recursion. Few are waiting at a
      * time; the heap holds the rest, and only while a drain runs, so that a thread that ends leaves nothing behind. */
     PyObject *few[FG_FEW], **many;

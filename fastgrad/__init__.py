@@ -67,7 +67,7 @@ from math import e, inf, nan, pi  # noqa: E402
 
 newaxis = None
 
-_MODULES = ("autograd", "cuda", "datasets", "diagnostics", "nn", "optim", "profiler", "utils", "viz")
+_MODULES = ("autograd", "cuda", "datasets", "diagnostics", "func", "nn", "optim", "profiler", "utils", "viz")
 _FROM_MODULES = {"detect_anomaly": "diagnostics", "load": "serialization", "save": "serialization"}
 
 

@@ -4,6 +4,7 @@ from fastgrad import autograd as autograd
 from fastgrad import cuda as cuda
 from fastgrad import datasets as datasets
 from fastgrad import diagnostics as diagnostics
+from fastgrad import func as func
 from fastgrad import nn as nn
 from fastgrad import optim as optim
 from fastgrad import profiler as profiler

@@ -24,7 +24,7 @@ FAMILIES = (
 for _name in FAMILIES:
     _importlib.import_module(f"{__name__}.{_name}")
 table.check_table()
-
+from . import transforms  # noqa: E402
 from ._errors import DTypeError, MissingState, ShapeError  # noqa: E402
 from .backward import RemovableHandle, backward, grad  # noqa: E402
 from .convert import set_printer  # noqa: E402

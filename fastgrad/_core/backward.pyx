@@ -78,8 +78,9 @@ cdef int append(order_t* o, PyObject* node) except -1:
     return 0
 
 
-cdef int sort(order_t* o, list outputs, uint32_t run) except -1:
-    """Appends every node that the outputs depend on, inputs first, and stamps it with this run."""
+cdef int sort(order_t* o, list outputs, uint32_t run, bint freed=False) except -1:
+    """Appends every node that the outputs depend on, inputs first, and stamps it with this run. freed: nodes whose saves are gone
+    are no error."""
     cdef frame_t* stack = NULL
     cdef frame_t* grown
     cdef frame_t* top
@@ -96,10 +97,10 @@ cdef int sort(order_t* o, list outputs, uint32_t run) except -1:
                 if n.run != 0 and n.run != run and nactive > 1 and is_active(n.run):
                     raise RuntimeError("backward: this graph is being differentiated by another run that has not ended (another "
                                        "thread, or a backward call inside a hook or a custom function); give each its own graph")
-                if n.state & N_FREED and n.state & N_LEAF:
+                if n.state & N_FREED and n.state & N_LEAF and not freed:
                     raise RuntimeError("backward: the data of a leaf was replaced by data of another shape or dtype after this "
                                        "graph was recorded; run the forward pass again")
-                if n.state & N_FREED:
+                if n.state & N_FREED and not freed:
                     raise RuntimeError(f"{n.op.name}: trying to backward through the graph a second time, but its saved values "
                                        f"were freed by the first; pass retain_graph=True to the first call")
                 n.run = run
@@ -383,9 +384,10 @@ cdef inline int send(Node n, int i, object g, bint recording) except -1:
 
 # ---- one run -------------------------------------------------------------------------------------------------------
 
-cdef object run(list outputs, list gradients, list wanted, bint keep, bint create, bint fill_leaves):
+cdef object run(list outputs, list gradients, list wanted, bint keep, int create, bint fill_leaves):
     """Differentiates `outputs` (weighted by `gradients`). With `wanted`, a list of tensors that require grad, only nodes
-    that lead to them run and their gradients are returned; `fill_leaves` puts gradients into `.grad`."""
+    that lead to them run and their gradients are returned; `fill_leaves` puts gradients into `.grad`. `create` may be AUTO:
+    recorded where the graph has other leaves than the wanted."""
     cdef fg_thread* here = thread()
     cdef order_t order
     cdef uint32_t before = here.recording, me
@@ -407,7 +409,7 @@ cdef object run(list outputs, list gradients, list wanted, bint keep, bint creat
     me = last_run
     active[nactive] = me
     nactive += 1
-    here.recording = create
+    here.recording = 1 if create == 1 else 0
     here.runs += 1
     if watched:
         whole = watch.range_begins("backward")
@@ -417,6 +419,9 @@ cdef object run(list outputs, list gradients, list wanted, bint keep, bint creat
             for t in wanted:
                 if t.node.run == me:
                     t.node.state |= N_NEEDED
+            if create == AUTO:
+                create = here.recording = before and other_leaves(&order)
+                keep = keep or create
             mark_needed(&order)
         for i in range(len(outputs)):
             t = outputs[i]
@@ -453,6 +458,36 @@ cdef object run(list outputs, list gradients, list wanted, bint keep, bint creat
     return got
 
 
+cdef bint other_leaves(order_t* order) noexcept:
+    """Whether there are leaves that are not marked as needed."""
+    cdef int64_t k
+    for k in range(order.count):
+        if (<Node>order.nodes[k]).state & (N_LEAF | N_NEEDED) == N_LEAF:
+            return True
+    return False
+
+
+cdef bint leads_elsewhere(Tensor y, list wanted) except -1:
+    cdef order_t order
+    cdef int64_t k
+    cdef Tensor t
+    global last_run
+    order.nodes = NULL
+    order.count = order.room = 0
+    last_run += 1
+    if last_run == 0:
+        last_run = 1
+    try:
+        sort(&order, [y], last_run, True)
+        for t in wanted:
+            t.node.state |= N_NEEDED
+        return other_leaves(&order)
+    finally:
+        for k in range(order.count):
+            raw_decref(order.nodes[k])
+        PyMem_Free(order.nodes)
+
+
 cdef int forget_run(uint32_t me) except -1:
     global nactive
     cdef int k
@@ -487,6 +522,9 @@ cdef int visit(Node n, list wanted, list got, bint create, bint fill_leaves, bin
         for i in range(len(got)):
             t = <Tensor>wanted[i]
             if t.node is n:
+                if t.at == 0 and n.g != NULL and not fill_leaves:
+                    got[i] = dense_gradient(n.g)
+                    continue
                 got[i] = gradient(n, t.at)
                 if got[i] is not None and not fill_leaves:
                     got[i] = owned(<Tensor>got[i])
@@ -523,7 +561,8 @@ cdef int retain(Node n) except -1:
         if t is not None and t.node is n:
             g = gradient(n, t.at)
             if g is not None:
-                t.retained = owned(<Tensor>g) if t.retained is None else <Tensor>apply2(ADD, t.retained, g)
+                before = more_of(t).retained
+                t.extra.retained = owned(<Tensor>g) if before is None else <Tensor>apply2(ADD, before, g)
     return 0
 
 
@@ -537,6 +576,7 @@ cdef int release(Node n) except -1:
         n.extra.retain = None
         n.extra.ctx = None
         n.extra.packed = None
+        n.extra.tangents = None
     return 0
 
 
@@ -610,8 +650,15 @@ cdef Tensor filled_one(Tensor y):
     return g
 
 
+cdef int only_reverse(Tensor t, str who) except -1:
+    if t.flags & BOXED:
+        raise RuntimeError(f"{who}: not possible inside vmap; take derivatives there with fastgrad.func.grad, vjp or jvp")
+    return 0
+
+
 cdef int check_output(Tensor y, str who) except -1:
     settle(y)
+    only_reverse(y, who)
     if not y.flags & REQUIRES_GRAD:
         raise_no_history(y, who)
     return 0
@@ -692,6 +739,7 @@ cdef list wanted_list(object inputs, str who):
         if type(t) is not Tensor:
             raise TypeError(f"{who}: inputs must be Tensors, got {type(t).__name__}")
         settle(<Tensor>t)
+        only_reverse(<Tensor>t, who)
         if not (<Tensor>t).flags & REQUIRES_GRAD:
             raise RuntimeError(f"{who}: one of the inputs does not require grad; call requires_grad_() on it before it is used")
     return found
@@ -741,7 +789,7 @@ def _get_grad(Tensor self):
     settle(self)
     if self.node is not None and self.node.state & N_LEAF:
         return peek(<Leaf>self.node)
-    return self.retained
+    return None if self.extra is None else self.extra.retained
 
 
 def _set_grad(Tensor self, value):
@@ -758,7 +806,7 @@ def _set_grad(Tensor self, value):
         if value is not None and (<Tensor>value).flags & REQUIRES_GRAD:
             extra_of(self.node)
     else:
-        self.retained = value
+        more_of(self).retained = value
 
 
 install("grad", property(_get_grad, _set_grad, None,

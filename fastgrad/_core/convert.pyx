@@ -17,6 +17,12 @@ cdef Op CLONE = declare("clone")
 
 # ---- numbers -------------------------------------------------------------------------------------------------------
 
+cdef object number_of(Tensor t, str what):
+    """The number in a tensor of one element."""
+    only_plain(t, what, BOXED)
+    return number_at(t.data, t.dtype)
+
+
 cdef object number_at(const void* at, int dtype):
     if dtype == FG_F32:
         return <double>(<const float*>at)[0]
@@ -36,7 +42,7 @@ def item(Tensor self not None):
     if self.layout.c.size != 1:
         raise RuntimeError(f"a Tensor with {self.layout.c.size} elements cannot be converted to a number; use tolist()")
     door(self, "item()")
-    return number_at(self.data, self.dtype)
+    return number_of(self, "item()")
 
 
 cdef object list_of(const char* at, const fg_layout* l, int axis, int dtype):
@@ -49,6 +55,7 @@ cdef object list_of(const char* at, const fg_layout* l, int axis, int dtype):
 
 def tolist(Tensor self not None):
     """The elements as nested lists of Python numbers; one number for a 0-d tensor."""
+    only_plain(self, "tolist()", BOXED)
     door(self, "tolist()")
     return list_of(<const char*>self.data, &self.layout.c, 0, self.dtype)
 
@@ -65,24 +72,24 @@ def __bool__(Tensor self not None):
         raise RuntimeError(f"the truth value of a Tensor with {self.layout.c.size or 'no'} elements is ambiguous; "
                            f"use any() or all()")
     door(self, "bool()")
-    return bool(number_at(self.data, self.dtype))
+    return bool(number_of(self, "bool()"))
 
 
 def __float__(Tensor self not None):
     only_one(self, "a Python float")
-    return float(number_at(self.data, self.dtype))
+    return float(number_of(self, "float()"))
 
 
 def __int__(Tensor self not None):
     only_one(self, "a Python int")
-    return int(number_at(self.data, self.dtype))
+    return int(number_of(self, "int()"))
 
 
 def __index__(Tensor self not None):
     if self.layout.c.size != 1 or fg_is_real(self.dtype):
         raise TypeError("only integer tensors of a single element can be converted to an index")
     door(self, "use as an index")
-    return int(number_at(self.data, self.dtype))
+    return int(number_of(self, "int()"))
 
 
 def __complex__(Tensor self not None):
@@ -103,6 +110,8 @@ def set_printer(function):
 
 
 def __repr__(Tensor self not None):
+    if self.flags & BOXED:
+        return f"<batch of {self.extra.inner.shape[0]} tensors of shape {tuple(self.shape)} inside vmap>"
     door(self, "printing")
     return object.__repr__(self) if printer is None else printer(self)
 
@@ -111,7 +120,7 @@ def __format__(Tensor self not None, spec):
     """A 0-d tensor is formatted as its number; others take no format."""
     door(self, "printing")
     if self.layout.c.ndim == 0:
-        return format(number_at(self.data, self.dtype), spec) if spec else repr(self)
+        return format(number_of(self, "format()"), spec) if spec else repr(self)
     return object.__format__(self, spec)
 
 

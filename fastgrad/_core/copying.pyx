@@ -55,6 +55,7 @@ class Parameter(metaclass=_ParameterMeta):
 
 
 cdef int only_leaf(Tensor t, str what) except -1:
+    only_plain(t, what, BOXED | DUAL)
     if not t.is_leaf:
         raise RuntimeError(f"only tensors that no recorded operation made (graph leaves) support {what}; detach() it first")
     return 0

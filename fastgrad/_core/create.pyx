@@ -17,6 +17,7 @@ import warnings
 
 import numpy as np
 
+from .levels cimport batched_like
 from .memory cimport DType, foreign_storage
 from .shape cimport read_shape
 from .tensor cimport *
@@ -315,6 +316,7 @@ cdef object array_of(Tensor t):
     cdef int k
     cdef int flags = 0 if t.storage.readonly else cnp.NPY_ARRAY_WRITEABLE
     door(t, "reading a tensor as an array")
+    only_plain(t, "reading the values", BOXED)
     for k in range(t.layout.c.ndim):
         shape[k] = t.layout.c.shape[k]
         stride[k] = t.layout.c.stride[k] * fg_itemsize[t.dtype]
@@ -580,6 +582,12 @@ def full(size, fill_value, *, dtype=None, layout=None, device=None, bint require
     return filled(sizes_layout((), size, "full"), fill_value, code, requires_grad)
 
 
+cdef Tensor filled_like(Tensor x, object value, int code, bint requires_grad):
+    """In the shape of x; for a batch where x is one, so that the values of one can be written into it."""
+    cdef Tensor t = filled(layout_like(x), value, x.dtype if code < 0 else code, False)
+    return finished(batched_like(t, x), requires_grad)
+
+
 cdef Layout layout_like(Tensor x):
     return x.layout if x.layout.c.flags & FG_DENSE else dense_layout(x.layout.c.ndim, x.layout.c.shape)
 
@@ -589,7 +597,7 @@ def zeros_like(Tensor input not None, *, dtype=None, layout=None, device=None, b
     """Zeros of the shape and dtype of a tensor."""
     cdef int code = code_of(dtype, "zeros_like")
     check_options(device, layout, "zeros_like")
-    return filled(layout_like(input), 0, input.dtype if code < 0 else code, requires_grad)
+    return filled_like(input, 0, code, requires_grad)
 
 
 @publish(method=False)
@@ -597,7 +605,7 @@ def ones_like(Tensor input not None, *, dtype=None, layout=None, device=None, bi
     """Ones of the shape and dtype of a tensor."""
     cdef int code = code_of(dtype, "ones_like")
     check_options(device, layout, "ones_like")
-    return filled(layout_like(input), 1, input.dtype if code < 0 else code, requires_grad)
+    return filled_like(input, 1, code, requires_grad)
 
 
 @publish(method=False)
@@ -605,7 +613,7 @@ def empty_like(Tensor input not None, *, dtype=None, layout=None, device=None, b
     """Uninitialised, of the shape and dtype of a tensor."""
     cdef int code = code_of(dtype, "empty_like")
     check_options(device, layout, "empty_like")
-    return finished(new_tensor(layout_like(input), input.dtype if code < 0 else code), requires_grad)
+    return finished(batched_like(new_tensor(layout_like(input), input.dtype if code < 0 else code), input), requires_grad)
 
 
 @publish(method=False)
@@ -614,7 +622,7 @@ def full_like(Tensor input not None, fill_value, *, dtype=None, layout=None, dev
     """Every element fill_value, of the shape and dtype of a tensor."""
     cdef int code = code_of(dtype, "full_like")
     check_options(device, layout, "full_like")
-    return filled(layout_like(input), fill_value, input.dtype if code < 0 else code, requires_grad)
+    return filled_like(input, fill_value, code, requires_grad)
 
 
 def new_tensor_(Tensor self not None, data, *, dtype=None, device=None, bint requires_grad=False):
@@ -628,28 +636,32 @@ def new_zeros(Tensor self not None, *sizes, size=None, dtype=None, layout=None, 
     """Zeros of the given shape, of this tensor's dtype unless another is given."""
     cdef int code = code_of(dtype, "new_zeros")
     check_options(device, layout, "new_zeros")
-    return filled(sizes_layout(sizes, size, "new_zeros"), 0, self.dtype if code < 0 else code, requires_grad)
+    t = filled(sizes_layout(sizes, size, "new_zeros"), 0, self.dtype if code < 0 else code, False)
+    return finished(batched_like(t, self), requires_grad)
 
 
 def new_ones(Tensor self not None, *sizes, size=None, dtype=None, layout=None, device=None, bint requires_grad=False):
     """Ones of the given shape, of this tensor's dtype unless another is given."""
     cdef int code = code_of(dtype, "new_ones")
     check_options(device, layout, "new_ones")
-    return filled(sizes_layout(sizes, size, "new_ones"), 1, self.dtype if code < 0 else code, requires_grad)
+    t = filled(sizes_layout(sizes, size, "new_ones"), 1, self.dtype if code < 0 else code, False)
+    return finished(batched_like(t, self), requires_grad)
 
 
 def new_empty(Tensor self not None, *sizes, size=None, dtype=None, layout=None, device=None, bint requires_grad=False):
     """Uninitialised, of the given shape, of this tensor's dtype unless another is given."""
     cdef int code = code_of(dtype, "new_empty")
     check_options(device, layout, "new_empty")
-    return finished(new_tensor(sizes_layout(sizes, size, "new_empty"), self.dtype if code < 0 else code), requires_grad)
+    t = new_tensor(sizes_layout(sizes, size, "new_empty"), self.dtype if code < 0 else code)
+    return finished(batched_like(t, self), requires_grad)
 
 
 def new_full(Tensor self not None, size, fill_value, *, dtype=None, layout=None, device=None, bint requires_grad=False):
     """Every element fill_value, of the given shape, of this tensor's dtype unless another is given."""
     cdef int code = code_of(dtype, "new_full")
     check_options(device, layout, "new_full")
-    return filled(sizes_layout((), size, "new_full"), fill_value, self.dtype if code < 0 else code, requires_grad)
+    t = filled(sizes_layout((), size, "new_full"), fill_value, self.dtype if code < 0 else code, False)
+    return finished(batched_like(t, self), requires_grad)
 
 
 install("new_tensor", new_tensor_)

@@ -285,6 +285,10 @@ class Function:
     @classmethod
     def apply(cls, *args):
         """Runs forward and puts one node on the tape."""
+        for x in args:
+            if type(x) is Tensor and (<Tensor>x).flags & (BOXED | DUAL):
+                raise NotImplementedError(f"{cls.__name__}: a custom function cannot run inside vmap or forward mode (jvp, hvp, "
+                                          f"jacfwd, laplacian); reverse mode of any order (func.grad, vjp, vhp) can")
         ctx = Context(cls)
         ctx.needs_input_grad = tuple([type(x) is Tensor and x.requires_grad for x in args])
         with no_grad():

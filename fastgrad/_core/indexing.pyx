@@ -21,7 +21,7 @@ from .tensor cimport *
 
 from ._errors import DTypeError, ShapeError
 from .shape import set_advanced
-from .table import LINEAR, NONE, functions, joint, op, publish
+from .table import LINEAR, NONE, ROWS, functions, joint, op, publish
 
 
 cdef Tensor zeros_like(Layout s, int dtype):
@@ -106,14 +106,64 @@ def index_put_vjp_values(Tensor g, Attrs a, *indices):
     return take(g, given(indices), same_place(a))
 
 
+cdef list batch_indices(int64_t size, int which, list indices, bint numbered):
+    """Index tensors of a batch, their batch in front of what they broadcast to; `numbered`: with the number of the element as the
+    index of the dimension of the batch."""
+    cdef int most = 0, k
+    cdef Tensor t
+    for k in range(len(indices)):
+        most = max(most, (<Tensor>indices[k]).layout.c.ndim - (1 if which >> k & 1 else 0))
+    found = [functions["arange"](size).reshape([size] + [1] * most)] if numbered else []
+    for k in range(len(indices)):
+        t = indices[k]
+        if which >> k & 1:
+            t = t.reshape([size, *[1] * (most + 1 - t.layout.c.ndim), *t.shape[1:]])
+        found.append(t)
+    return found
+
+
+def index_batch(Attrs a, size, which, xs):
+    cdef int moving = which >> 1
+    cdef Attrs b = same_place(a)
+    if not moving:                  # the same elements of each
+        b.c.axes <<= 1
+        b.c.axis += 1
+        return take(xs[0], xs[1:], b)
+    if which & 1:
+        b.c.axes = b.c.axes << 1 | 1
+    y = take(xs[0], batch_indices(size, moving, xs[1:], which & 1), b)
+    return y.movedim(a.c.axis, 0)
+
+
+def index_put_batch(Attrs a, size, which, xs):
+    cdef int moving = which >> 2, k
+    cdef Attrs b = place(a.c.axes << 1, a.c.axis + 1, a.c.i[0])
+    x, values, indices = xs[0], xs[1], xs[2:]
+    if not which & 1:
+        x = x.expand([size, *x.shape])
+    kept = [d for k, d in enumerate(x.shape[1:]) if not a.c.axes >> k & 1]
+    beside = np.broadcast_shapes(*[tuple(t.shape[1:] if moving >> k & 1 else t.shape) for k, t in enumerate(indices)])
+    want = len(kept) + len(beside)
+    if which & 2:
+        values = values.reshape([size, *[1] * (want + 1 - values.ndim), *values.shape[1:]])
+    if moving:
+        part = [*kept[:a.c.axis], *beside, *kept[a.c.axis:]]
+        values = values.expand([size, *part]).movedim(0, a.c.axis)
+        b = place(a.c.axes << 1 | 1, a.c.axis, a.c.i[0])
+        indices = batch_indices(size, moving, indices, True)
+    return put(x, values, indices, b, a.c.mode == ADD)
+
+
 cdef Op INDEX = op(
     "index", shape="GIVEN", dtype="Ti*->T", jvp=LINEAR, family="indexing",
     vjp=(lambda g, s0, a, x1, x2, x3, x4, x5, x6, x7, x8: index_vjp(g, s0, a, x1, x2, x3, x4, x5, x6, x7, x8), None),
+    batch=lambda a, size, which, xs: index_batch(a, size, which, xs),
     doc="The elements that tensors of indices name along some dimensions, all other dimensions kept.", numpy="x0[{index}]")
 cdef Op INDEX_PUT = op(
     "index_put", shape="SAME", dtype="TTi*->T", jvp=LINEAR, family="indexing",
     vjp=(lambda g, a, x2, x3, x4, x5, x6, x7, x8, x9: index_put_vjp_x(g, a, x2, x3, x4, x5, x6, x7, x8, x9),
          lambda g, a, x2, x3, x4, x5, x6, x7, x8, x9: index_put_vjp_values(g, a, x2, x3, x4, x5, x6, x7, x8, x9), None),
+    batch=lambda a, size, which, xs: index_put_batch(a, size, which, xs),
     sample=lambda r: [((r.normal(size=(4, 3)), (np.array([2, 0]),), r.normal(size=(2, 3))), {}),
                       ((r.normal(size=(4, 3)), (np.array([1, 1]), np.array([0, 0])), r.normal(size=2)), {"accumulate": True})],
     doc="A copy in which the elements that tensors of indices name are replaced by values, or have values added.",
@@ -238,6 +288,8 @@ cdef object explain(Key r):
     axes = [k for k in range(r.base.layout.c.ndim) if r.where.c.axes >> k & 1]
     for axis, t in zip(axes, r.indices):
         n = r.base.shape[axis]
+        if (<Tensor>t).flags & BOXED:
+            continue
         bad = [i for i in np.asarray(t).reshape(-1).tolist() if not -n <= i < n]
         if bad:
             return IndexError(f"index {bad[0]} is out of bounds for dimension {axis} with size {n}")
@@ -348,6 +400,8 @@ cdef Tensor index_vector(object index, str name):
 
 
 cdef object out_of_range(str name, Tensor index, int64_t n, int dim):
+    if index.flags & BOXED:
+        return None
     bad = [i for i in np.asarray(index).reshape(-1).tolist() if not 0 <= i < n]
     return IndexError(f"{name}: index {bad[0]} is out of range for dimension {dim} with size {n}") if bad else None
 
@@ -442,9 +496,27 @@ cdef Tensor embedding_vjp(Tensor g, Layout s0, Attrs a, Tensor index):
     return dw
 
 
+def embedding_batch(Attrs a, size, which, xs):
+    """Each element of a batch of tables is read at its own number."""
+    cdef Attrs b = place(a.c.axes, a.c.axis, a.c.i[0])
+    w, index = xs
+    if which & 1:
+        if a.c.i[1] >= 0:
+            return NotImplemented
+        b.c.axes = 3
+        return take(w, batch_indices(size, which >> 1, [index], True), b)
+    b.c.i[1] = a.c.i[1]
+    b.c.ndim = index.ndim + 1
+    for k in range(index.ndim):
+        b.c.shape[k] = index.shape[k]
+    b.c.shape[index.ndim] = w.shape[1]
+    return apply_list(EMBEDDING, [w, index], b)
+
+
 cdef Op EMBEDDING = op(
     "embedding", shape="GIVEN", dtype="Ti->T", kernel="index", jvp=LINEAR, family="indexing",
     vjp=(lambda g, s0, a, x1: embedding_vjp(g, s0, a, x1), None),
+    batch=lambda a, size, which, xs: embedding_batch(a, size, which, xs),
     sample=lambda r: [((np.array([[2, 0], [1, 2]]), r.normal(size=(3, 4))), {})],
     doc="Rows of a table by index; the row of attrs.i[1], if any, gets no gradient.", numpy="x0[x1]")
 
@@ -520,20 +592,20 @@ cdef Tensor scattered(Op o, Tensor x, int axis, Tensor index, Tensor source):
 
 
 cdef Op GATHER = op(
-    "gather", shape=shape_rule(infer_second), dtype="Ti->T", jvp=LINEAR, family="indexing",
+    "gather", shape=shape_rule(infer_second), dtype="Ti->T", jvp=LINEAR, batch=ROWS, family="indexing",
     vjp=(lambda g, s0, a, x1: scattered(SCATTER_ADD, zeros_like(s0, (<Tensor>g).dtype), a.axis, x1, g), None),
     sample=lambda r: [((r.normal(size=(3, 4)), 1, r.integers(0, 4, size=(2, 5))), {}),
                       ((r.normal(size=(3, 4)), 0, r.integers(0, 3, size=(6, 4))), {})],
     doc="The elements whose position along one dimension is given for each result.", numpy="gather(x0, {axis}, x1)")
 cdef Op SCATTER = op(
-    "scatter", shape="SAME", dtype="TiT->T", jvp=LINEAR, family="indexing",
+    "scatter", shape="SAME", dtype="TiT->T", jvp=LINEAR, batch=ROWS, family="indexing",
     vjp=(lambda g, a, x1: scattered(SCATTER, g, a.axis, x1, zeros_like((<Tensor>x1).layout, (<Tensor>g).dtype)), None,
          lambda g, a, x1: gathered(g, a.axis, x1)),
     sample=lambda r: [((r.normal(size=(3, 4)), 1, np.array([[2, 0], [1, 3]]), r.normal(size=(2, 2))), {})],
     doc="A copy in which elements are replaced, their position along one dimension given for each value.",
     numpy="scatter(x0, {axis}, x1, x2)")
 cdef Op SCATTER_ADD = op(
-    "scatter_add", shape="SAME", dtype="TiT->T", kernel="scatter", jvp=LINEAR, family="indexing",
+    "scatter_add", shape="SAME", dtype="TiT->T", kernel="scatter", jvp=LINEAR, batch=ROWS, family="indexing",
     vjp=(lambda g: g, None, lambda g, a, x1: gathered(g, a.axis, x1)),
     sample=lambda r: [((r.normal(size=(3, 4)), 0, r.integers(0, 3, size=(5, 4)), r.normal(size=(5, 4))), {})],
     doc="As scatter, adding instead of replacing; repeated positions add up.", numpy="scatter(x0, {axis}, x1, x2, add=True)")
@@ -705,15 +777,13 @@ def argwhere(Tensor input not None):
 # ---- joining -------------------------------------------------------------------------------------------------------
 
 def cat_vjp(Tensor g, Attrs a, shapes):
-    """The parts of g; None for an empty vector beside tensors of more dimensions."""
-    cdef int ndim = g.layout.c.ndim
-    sizes = [s[a.c.axis] for s in shapes if len(s) == ndim]
-    parts = iter(functions["split"](g, sizes, a.c.axis))
-    return tuple([next(parts) if len(s) == ndim else None for s in shapes])
+    """The parts of g."""
+    return functions["split"](g, [s[a.c.axis] for s in shapes], a.c.axis)
 
 
 cdef Op CAT = op(
-    "cat", shape="GIVEN", dtype="T*->T", jvp=LINEAR, family="indexing", vjp=joint(lambda g, a, shapes: cat_vjp(g, a, shapes)),
+    "cat", shape="GIVEN", dtype="T*->T", jvp=LINEAR, batch=ROWS, family="indexing",
+    vjp=joint(lambda g, a, shapes: cat_vjp(g, a, shapes)),
     sample=lambda r: [(([r.normal(size=(2, 3)), r.normal(size=(1, 3))],), {}),
                       (([r.normal(size=(2, 1)), r.normal(size=(2, 3)), r.normal(size=(2, 2))], 1), {})],
     doc="Tensors one after the other along one dimension.", numpy="np.concatenate([{inputs}], axis={axis})")
@@ -737,7 +807,7 @@ def cat(tensors, dim=0):
     >>> fg.cat([fg.zeros(2, 3), fg.ones(1, 3)]).shape
     fastgrad.Size([3, 3])
     """
-    cdef list xs = tensors_of(tensors, "cat")
+    cdef list xs = tensors_of(tensors, "cat"), parts = []
     cdef Tensor x, like = None
     cdef Attrs a
     cdef int d, k
@@ -761,10 +831,11 @@ def cat(tensors, dim=0):
                 raise ShapeError(f"cat: sizes must match except in dimension {d}: {tuple(like.shape)} and {tuple(x.shape)} at "
                                  f"position {i}")
         total += x.layout.c.shape[d]
+        parts.append(x)
     a = shape_attrs(like.layout.c.ndim, like.layout.c.shape)
     a.c.shape[d] = total
     a.c.axis = d
-    return apply_list(CAT, xs, a)
+    return apply_list(CAT, parts, a)
 
 
 functions["concat"] = functions["concatenate"] = cat

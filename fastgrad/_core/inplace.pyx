@@ -30,6 +30,8 @@ cdef object inplace(Op op, Tensor t, list others, Attrs a):
     cdef bint taped = False
     if op.shape is None:
         raise NotImplementedError(f"op {op.name} has no record")
+    if levelled(t, root, others):
+        return slots.level_inplace(op, t, others, a)
     for other in others:
         if other is None:
             operands.append(None)
@@ -74,6 +76,16 @@ cdef object inplace(Op op, Tensor t, list others, Attrs a):
         if xs != small:
             PyMem_Free(xs)
     return t
+
+
+cdef bint levelled(Tensor t, Tensor root, list others) except -1:
+    """Whether an operand is a batch or has a tangent."""
+    cdef uint8_t flags = t.flags | root.flags
+    for o in others:
+        if type(o) is Tensor:
+            settle(<Tensor>o)
+            flags |= (<Tensor>o).flags
+    return flags & (BOXED | DUAL) != 0
 
 
 cdef int take_history(Op op, Tensor t, Tensor root, Tensor y, PyObject** xs, int n, Attrs a) except -1:

@@ -35,6 +35,8 @@ def numpy(Tensor self not None, *, bint force=False):
     if not force and self.requires_grad:
         raise RuntimeError("can't call numpy() on a Tensor that requires grad: the array would have no history; "
                            "use tensor.detach().numpy()")
+    if not force:
+        only_plain(self, "numpy()", DUAL)
     return array_of(self)
 
 
@@ -97,6 +99,7 @@ cdef object on_arrays(object call, str name, tuple args, dict kwargs):
         if t.requires_grad:
             raise TypeError(f"numpy.{name} cannot record what it does to a Tensor that requires grad; "
                             f"use a function of fastgrad, or tensor.detach().numpy()")
+        only_plain(t, f"numpy.{name}", DUAL)
     return call(*given, **named)
 
 
@@ -255,6 +258,7 @@ def __dlpack__(Tensor self not None, *, stream=None, max_version=None, dl_device
     versioned = max_version is not None and max_version[0] >= 1
     if self.requires_grad:
         raise BufferError("can't export a tensor that requires grad; use tensor.detach()")
+    only_plain(self, "__dlpack__", BOXED | DUAL)
     if stream is not None:
         raise BufferError("a tensor on the CPU has no stream")
     if dl_device is not None and tuple(dl_device) != (DL_CPU, 0):

@@ -14,7 +14,7 @@ from .tensor cimport *
 
 from ._blas import choose
 from ._errors import ShapeError
-from .table import MULTILINEAR, joint, op, publish
+from .table import MULTILINEAR, composed, joint, op, publish
 
 choose()
 
@@ -172,6 +172,58 @@ def linear_vjp_numpy(a, g, x, w):
     return "x0 @ x2", f"{rows}.T @ x1.reshape(-1, {w[1]})", f"{rows}.sum(axis=0)"
 
 
+def linear_jvp(t0, t1, t2, Tensor x, Tensor w):
+    """The product rule, in one call where only one factor moves; the bias rides along."""
+    y = None
+    if t0 is not None:
+        y = linear(t0, w, t2 if t1 is None else None)
+    if t1 is not None:
+        other = linear(x, t1, t2)
+        return other if y is None else y + other
+    return t2 if y is None else y
+
+
+def linear_vjp_jvp(t0, t1, t2, Tensor g, Tensor x, Tensor w, Attrs a):
+    """dx = g w, dw = g^T x, db = sum g: linear in each of g, x, w."""
+    cdef unsigned int needs = a.c.needs
+    dx = dw = db = None
+    if t0 is not None:
+        dx, dw, db = linear_vjp(t0, x, w, needs)
+    if t1 is not None and needs & 2:
+        other = linear_vjp(g, t1, w, 2)[1]
+        dw = other if dw is None else dw + other
+    if t2 is not None and needs & 1:
+        other = linear_vjp(g, x, t2, 1)[0]
+        dx = other if dx is None else dx + other
+    return dx, dw, db
+
+
+def linear_batch(a, size, which, xs):
+    """Only weights of a batch make it more than one product."""
+    x, w, b = xs
+    if not which & 6:
+        return linear(x, w, b)
+    if which & 2:
+        lead = x.shape[1:] if which & 1 else x.shape
+        rows = x.reshape([size, -1, x.shape[-1]] if which & 1 else [-1, x.shape[-1]])
+        y = apply2(MATMUL, rows, w.mT).reshape([size, *lead[:-1], w.shape[1]])
+    else:
+        y = linear(x, w)
+        if not which & 1:
+            y = y.expand([size, *y.shape])
+    if b is None:
+        return y
+    return y + (b.reshape([size] + [1] * (y.ndim - 2) + [b.shape[-1]]) if which & 4 else b)
+
+
+def linear_vjp_composed(Attrs a, Tensor g, Tensor x, Tensor w):
+    cdef unsigned int needs = a.c.needs
+    rows = None if not needs & 6 else g.reshape(-1, g.shape[g.ndim - 1])
+    return (apply2(MATMUL, g, w) if needs & 1 else None,
+            apply2(MATMUL, rows.mT, x.reshape(-1, x.shape[x.ndim - 1])) if needs & 2 else None,
+            rows.sum(0) if needs & 4 else None)
+
+
 def linear_sample(r):
     w, b = r.normal(size=(4, 3)), r.normal(size=4)
     return [((r.normal(size=(2, 3)), w, b), {}), ((r.normal(size=(2, 2, 3)), w), {}), ((r.normal(size=3), w, b), {})]
@@ -180,12 +232,16 @@ def linear_sample(r):
 cdef Op LINEAR_VJP = op(
     "linear_vjp", shape=shape_rule(infer_linear_vjp), dtype="TTT->TTT", outputs=3, family="linalg",
     vjp=joint(lambda g0, g1, g2, x0, x1, x2, needs: linear_vjp_vjp(g0, g1, g2, x0, x1, x2, needs)),
+    jvp=lambda t0, t1, t2, x0, x1, x2, a: linear_vjp_jvp(t0, t1, t2, x0, x1, x2, a),
+    batch=composed(lambda a, g, x, w: linear_vjp_composed(a, g, x, w)),
     flops=lambda a, g, x, w: 2 * matmul_flops(None, g, w) * bin(a.needs & 3).count("1") // 2,
     numpy=linear_vjp_numpy,
     doc="The gradients of linear from that of its output: g weight, g^T x, and g summed over its rows.")
 cdef Op LINEAR = op(
     "linear", shape=shape_rule(infer_linear), dtype="TTT->T", family="linalg", sample=linear_sample,
     vjp=joint(lambda g, x0, x1, needs: linear_vjp(g, x0, x1, needs)),
+    jvp=lambda t0, t1, t2, x0, x1: linear_jvp(t0, t1, t2, x0, x1),
+    batch=lambda a, size, which, xs: linear_batch(a, size, which, xs),
     flops=lambda a, x, w, b=None: matmul_flops(None, x, w[::-1]),
     numpy=linear_numpy, doc="x weight^T + bias.")
 

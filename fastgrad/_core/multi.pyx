@@ -47,7 +47,7 @@ cdef Op CLIP = op("clip_value_", shape="MUTATE", dtype="T*->T", vjp=NONE, family
 cdef inline Tensor gradient_of(Tensor p):
     if p.node is not None and p.node.state & N_LEAF:
         return peek(<Leaf>p.node)
-    return p.retained
+    return None if p.extra is None else p.extra.retained
 
 
 cdef list with_gradient(object params, str who):
@@ -218,8 +218,8 @@ def clear_grads(params):
             raise TypeError(f"clear_grads: expected Tensors, got {type(p).__name__}")
         if (<Tensor>p).node is not None and (<Tensor>p).node.state & N_LEAF:
             replace_grad(<Leaf>(<Tensor>p).node, None)
-        else:
-            (<Tensor>p).retained = None
+        elif (<Tensor>p).extra is not None:
+            (<Tensor>p).extra.retained = None
 
 
 def grad_norm(params, double norm_type=2.0):

@@ -14,10 +14,11 @@ import numpy as np
 
 from .create cimport array_of, check_options, code_of, default_code, finished, layout_like, sizes_layout
 from .inplace cimport inplace
+from .levels cimport behind, boxed, drawn_levels
 from .tensor cimport *
 
 from ._errors import DTypeError
-from .table import LINEAR, functions, op, publish
+from .table import DIAGONAL, LINEAR, ROWS, functions, op, publish
 from .tensor import install
 
 
@@ -141,7 +142,7 @@ def set_rng_state(new_state):
 # ---- records -------------------------------------------------------------------------------------------------------
 # A fill is an op of the tensor that it overwrites, whose values it does not read: the gradient of that is zero.
 
-cdef dict FILLED = {"shape": "SAME", "dtype": "T->T", "vjp": (lambda g: None,), "dense": True,
+cdef dict FILLED = {"shape": "SAME", "dtype": "T->T", "vjp": (lambda g: None,), "jvp": DIAGONAL, "dense": True,
                     "keeps_history": True, "family": "random"}
 cdef Op UNIFORM = op("uniform", **FILLED, doc="Draws from the uniform distribution on [f0, f1).")
 cdef Op NORMAL = op("normal", **FILLED, doc="Draws from the normal distribution of mean f0 and standard deviation f1.")
@@ -154,7 +155,7 @@ cdef Op DROPOUT = op("dropout", shape="SAME", dtype="T->Tb", outputs=2, aux=1, d
                      doc="f1 x with probability f0, else 0; the mask is kept for the derivative (Srivastava et al., 2014).",
                      numpy=("x0 * y1 * {f1}", None))
 cdef Op DROPOUT_VJP = op("dropout_vjp", shape="SAME", dtype="Tb->T", dense=True, family="random",
-                         vjp=(lambda g, x1, a: dropout_vjp(g, x1, a), None), jvp=LINEAR,
+                         vjp=(lambda g, x1, a: dropout_vjp(g, x1, a), None), jvp=LINEAR, batch=ROWS,
                          doc="f1 g where the mask is set, else 0.", numpy="x0 * x1 * {f1}")
 
 
@@ -181,10 +182,46 @@ cdef Attrs draw_attrs(Generator g):
     return a
 
 
+cdef Tensor target(Layout lay, int dtype, str who):
+    """A new tensor to draw into: inside vmaps whose elements draw for themselves, a batch."""
+    cdef Tensor t
+    cdef list levels
+    if not thread().vmaps:
+        return new_tensor(lay, dtype)
+    levels = drawn_levels(who)
+    for _, size in reversed(levels):
+        lay = behind(lay, size, 0)
+    t = new_tensor(dense_layout(lay.c.ndim, lay.c.shape), dtype)
+    for level, _ in levels:
+        t = boxed(t, level)
+    return t
+
+
+cdef Tensor values_of(Tensor t):
+    while t.flags & BOXED:
+        t = t.extra.inner
+    return t
+
+
+cdef object fill_batch(Op record, Tensor t, Attrs a):
+    """Draws inside vmap, as its randomness says, and writes them into t."""
+    cdef Tensor drawn = target(layout_like(t), t.dtype, record.name + "_"), values = values_of(drawn)
+    cdef Generator g = a.py
+    with g.bits.lock:
+        if record is PERMUTATION and values is not drawn:       # one for each element
+            for row in values.reshape(-1, t.layout.c.size):
+                inplace(record, row, [], a)
+        else:
+            inplace(record, values, [], a)
+    return t.copy_(drawn)
+
+
 cdef object fill(Op record, Tensor t, Attrs a):
     """Fills t in place, in row-major order whatever its strides."""
     cdef Tensor dense
     cdef Generator g = a.py
+    if thread().vmaps:
+        return fill_batch(record, t, a)
     if t.layout.c.flags & FG_DENSE:
         with g.bits.lock:
             return inplace(record, t, [], a)
@@ -279,7 +316,7 @@ for _f in (uniform_, normal_, exponential_, bernoulli_, random_):
 cdef Tensor new_real(Layout lay, int code, object layout, object device, str who):
     cdef Tensor t
     check_options(device, layout, who)
-    t = new_tensor(lay, default_code() if code < 0 else code)
+    t = target(lay, default_code() if code < 0 else code, who)
     only_real(t, who)
     return t
 
@@ -349,7 +386,7 @@ def randint(*args, generator=None, dtype=None, layout=None, device=None, bint re
     if size is None or isinstance(size, int) or rest or named:
         raise TypeError("randint: expected randint(high, size) or randint(low, high, size) with a tuple for size")
     check_options(device, layout, "randint")
-    t = new_tensor(sizes_layout((), size, "randint"), FG_I64 if code < 0 else code)
+    t = target(sizes_layout((), size, "randint"), FG_I64 if code < 0 else code, "randint")
     fill_integers(t, low, high, generator, "randint")
     return finished(t, requires_grad)
 
@@ -364,7 +401,7 @@ def randint_like(Tensor input not None, *args, generator=None, dtype=None, layou
     if rest or named:
         raise TypeError("randint_like: expected randint_like(input, high) or randint_like(input, low, high)")
     check_options(device, layout, "randint_like")
-    t = new_tensor(layout_like(input), input.dtype if code < 0 else code)
+    t = target(layout_like(input), input.dtype if code < 0 else code, "randint_like")
     fill_integers(t, low, high, generator, "randint_like")
     return finished(t, requires_grad)
 
@@ -377,7 +414,7 @@ def randperm(n, *, generator=None, dtype=None, layout=None, device=None, bint re
     if n < 0:
         raise RuntimeError(f"randperm: n must be non-negative, got {n}")
     check_options(device, layout, "randperm")
-    t = new_tensor(sizes_layout((int(n),), None, "randperm"), FG_I64)
+    t = target(sizes_layout((int(n),), None, "randperm"), FG_I64, "randperm")
     fill(PERMUTATION, t, draw_attrs(chosen(generator)))
     return finished(t if code < 0 else cast(t, code), requires_grad)
 
@@ -385,11 +422,11 @@ def randperm(n, *, generator=None, dtype=None, layout=None, device=None, bint re
 @publish
 def bernoulli(Tensor input not None, p=None, *, generator=None):
     """1 with the probability that the element of `input` is (or p), else 0; in the shape and dtype of `input`."""
-    cdef Tensor t = new_tensor(layout_like(input), input.dtype)
+    cdef Tensor t = target(layout_like(input), input.dtype, "bernoulli")
     if p is not None:
         return bernoulli_(t, p, generator=generator)
     only_real(input, "bernoulli")
-    probabilities = array_of(input)
+    probabilities = array_of(values_of(input))
     if not ((probabilities >= 0) & (probabilities <= 1)).all():
         raise RuntimeError("bernoulli: expected all probabilities to be in [0, 1]")
     fill_real(UNIFORM, t, 0, 1, generator)
@@ -408,7 +445,7 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, dtype=None, layout=N
         if not std >= 0:
             raise RuntimeError(f"normal: expected std >= 0, got {std}")
         return finished(t * std + mean, requires_grad)
-    if type(std) is Tensor and bool((array_of(std) < 0).any()):
+    if type(std) is Tensor and bool((array_of(values_of(std)) < 0).any()):
         raise RuntimeError("normal: expected all elements of std >= 0")
     spread = mean + std
     return alias(randn_like(spread, generator=generator) * std + mean)
@@ -449,6 +486,14 @@ def multinomial(Tensor input not None, num_samples, replacement=False, *, genera
 
 # ---- dropout -------------------------------------------------------------------------------------------------------
 
+cdef Tensor dropout_mask(Tensor x, Attrs a):
+    """Which elements stay."""
+    cdef Tensor mask = target(layout_like(x), FG_BOOL, "dropout")
+    cdef Attrs b = draw_attrs(a.py)
+    b.c.f[0] = a.c.f[0]
+    return fill(BERNOULLI, mask, b)
+
+
 @publish(method=False)
 def dropout(Tensor input not None, double p=0.5, bint training=True, *, generator=None):
     """In training, each element is zero with probability p and otherwise scaled by 1 / (1 - p); else the input itself."""
@@ -464,5 +509,7 @@ def dropout(Tensor input not None, double p=0.5, bint training=True, *, generato
     a = draw_attrs(g)
     a.c.f[0] = 1 - p
     a.c.f[1] = 1 / (1 - p) if p < 1 else 0
+    if input.flags & (BOXED | DUAL) or thread().vmaps:
+        return dropout_vjp(input, dropout_mask(input, a), a)
     with g.bits.lock:
         return apply(DROPOUT, &px, 1, a)

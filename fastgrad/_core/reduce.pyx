@@ -13,7 +13,7 @@ from .elementwise cimport over, times, where
 from .shape cimport axes_mask, dim_of, expand_to, permuted, reshape_to
 from .tensor cimport *
 
-from .table import LINEAR, NONE, functions, op, publish
+from .table import LINEAR, NONE, REDUCED, functions, op, publish
 
 cdef Op DIV = declare("div")
 cdef Op EQ = declare("eq")
@@ -100,10 +100,10 @@ cdef Op SUM = op("sum", shape="REDUCE", dtype="T->L", vjp=(lambda g, s0, a: spre
 cdef Op MEAN = op("mean", shape="REDUCE", dtype="T->T", jvp=LINEAR, family="reduce", sample=some(),
                   vjp=(lambda g, s0, a: spread(<Tensor>apply2(DIV, g, count_of(s0, (<Attrs>a).c.axes)), s0, a),),
                   doc="The mean over the given dimensions, or over all.", numpy="x0.mean({over})")
-cdef Op NANSUM = op("nansum", shape="REDUCE", dtype="T->T", family="reduce", sample=some(),
+cdef Op NANSUM = op("nansum", shape="REDUCE", dtype="T->T", jvp=REDUCED, family="reduce", sample=some(),
                     vjp=(lambda g, x0, a: where(apply2(EQ, x0, x0), spread(g, (<Tensor>x0).layout, a), 0),),
                     doc="The sum, where NaN counts as 0.", numpy="np.nansum(x0, {over})")
-cdef Op PROD = op("prod", shape="REDUCE", dtype="T->L", vjp=(lambda g, x0, a: prod_vjp(g, x0, a),), family="reduce",
+cdef Op PROD = op("prod", shape="REDUCE", dtype="T->L", vjp=(lambda g, x0, a: prod_vjp(g, x0, a),), jvp=REDUCED, family="reduce",
                   sample=lambda r: [((r.normal(size=(2, 3)),), {}), ((r.normal(size=(2, 5)),), {"dim": 1}),
                                     ((r.normal(size=(3, 2)) * [[1.0], [0.0], [2.0]],), {"dim": 0, "keepdim": True})],
                   doc="The product over one dimension, or over all; of integers as int64.", numpy="x0.prod({over})")
@@ -200,16 +200,18 @@ cdef object mean_vjp(object g, Tensor x, Attrs a):
     return None if g is None else spread(<Tensor>apply2(DIV, g, count_of(x.layout, a.c.axes)), x.layout, a)
 
 
-cdef Op VAR = op("var", shape="REDUCE", dtype="T->T", vjp=(lambda g, x0, a: deviations(x0, a, g),), family="reduce",
+cdef Op VAR = op("var", shape="REDUCE", dtype="T->T", vjp=(lambda g, x0, a: deviations(x0, a, g),), jvp=REDUCED, family="reduce",
                  sample=some(correction=0), doc="The variance: sum (x - mean)^2 / (n - correction), in two passes.",
                  numpy="x0.var(ddof={f0}, {over})")
-cdef Op STD = op("std", shape="REDUCE", dtype="T->T", family="reduce", sample=some(),
+cdef Op STD = op("std", shape="REDUCE", dtype="T->T", jvp=REDUCED, family="reduce", sample=some(),
                  vjp=(lambda g, x0, y, a: deviations(x0, a, half_over(g, y)),), doc="The square root of the variance.",
                  numpy="x0.std(ddof={f0}, {over})")
-cdef Op VAR_MEAN = op("var_mean", shape="REDUCE", dtype="T->TT", outputs=2, kernel="var", family="reduce", sample=some(),
+cdef Op VAR_MEAN = op("var_mean", shape="REDUCE", dtype="T->TT", outputs=2, kernel="var",
+                      jvp=REDUCED, family="reduce", sample=some(),
                       vjp=(lambda g0, g1, x0, a: both(None if g0 is None else deviations(x0, a, g0), mean_vjp(g1, x0, a)),),
                       doc="The variance and the mean.", numpy=("x0.var(ddof={f0}, {over})", "x0.mean({over})"))
-cdef Op STD_MEAN = op("std_mean", shape="REDUCE", dtype="T->TT", outputs=2, kernel="std", family="reduce", sample=some(),
+cdef Op STD_MEAN = op("std_mean", shape="REDUCE", dtype="T->TT", outputs=2, kernel="std",
+                      jvp=REDUCED, family="reduce", sample=some(),
                       vjp=(lambda g0, g1, x0, y0, a: both(None if g0 is None else deviations(x0, a, half_over(g0, y0)),
                                                           mean_vjp(g1, x0, a)),),
                       doc="The standard deviation and the mean.", numpy=("x0.std(ddof={f0}, {over})", "x0.mean({over})"))
@@ -252,11 +254,12 @@ def std_mean(Tensor input not None, dim=None, unbiased=None, bint keepdim=False,
 
 # ---- norms ---------------------------------------------------------------------------------------------------------
 
-cdef Op NORM = op("norm", shape="REDUCE", dtype="T->T", vjp=(lambda g, x0, y, a: norm_vjp(g, x0, y, a),), family="reduce",
+cdef Op NORM = op("norm", shape="REDUCE", dtype="T->T", vjp=(lambda g, x0, y, a: norm_vjp(g, x0, y, a),),
+                  jvp=REDUCED, family="reduce",
                   sample=lambda r: [(x, {**k, "p": p}) for p in (2, 1, 3, float("inf")) for x, k in some()(r)],
                   doc="(sum |x|^p)^(1/p); for p = inf and -inf the largest and smallest |x|, for p = 0 the number of nonzeros.",
                   numpy="norm(x0, {f0}, {over})")
-cdef Op LOGSUMEXP = op("logsumexp", shape="REDUCE", dtype="F->F", family="reduce", sample=along(),
+cdef Op LOGSUMEXP = op("logsumexp", shape="REDUCE", dtype="F->F", jvp=REDUCED, family="reduce", sample=along(),
                        vjp=(lambda g, x0, y, a: times(spread(g, (<Tensor>x0).layout, a),
                                                       (x0 - spread(y, (<Tensor>x0).layout, a)).exp()),),
                        doc="log sum e^x, shifted by the maximum so that nothing overflows.", numpy="logsumexp(x0, {over})")
@@ -330,15 +333,17 @@ cdef Tensor spread_index(Tensor index, Layout s, Attrs a):
     return reshape_to(index, s.c.ndim, shape)
 
 
-cdef Op AMAX = op("amax", shape="REDUCE", dtype="T->T", vjp=(lambda g, x0, y, a: shared(g, x0, y, a),), family="reduce",
+cdef Op AMAX = op("amax", shape="REDUCE", dtype="T->T", vjp=(lambda g, x0, y, a: shared(g, x0, y, a),),
+                  jvp=REDUCED, family="reduce",
                   sample=some(), doc="The largest element; NaN if there is one.", numpy="x0.max({over})")
-cdef Op AMIN = op("amin", shape="REDUCE", dtype="T->T", vjp=(lambda g, x0, y, a: shared(g, x0, y, a),), family="reduce",
+cdef Op AMIN = op("amin", shape="REDUCE", dtype="T->T", vjp=(lambda g, x0, y, a: shared(g, x0, y, a),),
+                  jvp=REDUCED, family="reduce",
                   sample=some(), doc="The smallest element; NaN if there is one.", numpy="x0.min({over})")
-cdef Op MAX_DIM = op("max", shape="REDUCE", dtype="T->Ti", outputs=2, kernel="max_dim", dense=True, family="reduce",
+cdef Op MAX_DIM = op("max", shape="REDUCE", dtype="T->Ti", outputs=2, kernel="max_dim", dense=True, jvp=REDUCED, family="reduce",
                      vjp=(lambda g0, y1, s0, a: routed(g0, y1, s0, a),), sample=along(),
                      doc="The largest element along a dimension, and its index.",
                      numpy=("x0.max({over})", "x0.argmax({over})"))
-cdef Op MIN_DIM = op("min", shape="REDUCE", dtype="T->Ti", outputs=2, kernel="min_dim", dense=True, family="reduce",
+cdef Op MIN_DIM = op("min", shape="REDUCE", dtype="T->Ti", outputs=2, kernel="min_dim", dense=True, jvp=REDUCED, family="reduce",
                      vjp=(lambda g0, y1, s0, a: routed(g0, y1, s0, a),), sample=along(),
                      doc="The smallest element along a dimension, and its index.",
                      numpy=("x0.min({over})", "x0.argmin({over})"))

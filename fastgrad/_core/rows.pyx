@@ -14,7 +14,7 @@ from .table cimport give, shape_rule
 from .tensor cimport *
 
 from ._errors import DTypeError, ShapeError
-from .table import LINEAR, NONE, elements, functions, joint, op, publish
+from .table import LINEAR, MULTILINEAR, NONE, REDUCED, ROWS, composed, elements, functions, joint, op, publish
 
 cdef enum:          # attrs.mode of a loss
     NO_REDUCTION, MEAN_REDUCTION, SUM_REDUCTION
@@ -57,23 +57,42 @@ cdef int mode_of(object reduction, str who) except -1:
 
 # ---- softmax -------------------------------------------------------------------------------------------------------
 
+cdef object plus(object a, object b):
+    """A sum in which None is zero."""
+    return b if a is None else a if b is None else a + b
+
+
+def softmax_vjp_jvp(t0, t1, x0, x1, Attrs a):
+    by_g = None if t0 is None else apply_list(SOFTMAX_VJP, [t0, x1], a)
+    return plus(by_g, None if t1 is None else t1 * (x0 - sums(x0 * x1, a)) - x1 * sums(x0 * t1, a))
+
+
+def log_softmax_vjp_jvp(t0, t1, x0, x1, Attrs a):
+    by_g = None if t0 is None else apply_list(LOG_SOFTMAX_VJP, [t0, x1], a)
+    return plus(by_g, None if t1 is None else -t1 * x1.exp() * sums(x0, a))
+
+
 cdef Op SOFTMAX_VJP = op(
-    "softmax_vjp", shape="SAME", dtype="TT->T", dense=True, family="rows", doc="y (g - sum(g y)).",
+    "softmax_vjp", shape="SAME", dtype="TT->T", dense=True, batch=ROWS, family="rows", doc="y (g - sum(g y)).",
+    jvp=lambda t0, t1, x0, x1, a: softmax_vjp_jvp(t0, t1, x0, x1, a),
     vjp=(lambda g, x1, a: apply_list(SOFTMAX_VJP, [g, x1], a),
          lambda g, x0, x1, a: cross(g, x0 - sums(times(x0, x1), a)) - cross(x0, sums(times(g, x1), a))),
     flops=4, numpy="x1 * (x0 - (x0 * x1).sum(axis={axis}, keepdims=True))")
 cdef Op SOFTMAX = op(
-    "softmax", shape="SAME", dtype="T->T", dense=True, family="rows",
+    "softmax", shape="SAME", dtype="T->T", dense=True, batch=ROWS, family="rows",
     vjp=(lambda g, y, a: apply_list(SOFTMAX_VJP, [g, y], a),),
+    jvp=lambda t0, y, a: apply_list(SOFTMAX_VJP, [t0, y], a),         # the Jacobian is symmetric
     sample=lambda r: [((r.normal(size=(2, 3)),), {"dim": 1}), ((r.normal(size=(2, 3, 2)),), {"dim": -2})],
     doc="e^x / sum e^x along one dimension, shifted by the maximum.", flops=20, numpy="softmax(x0, {axis})")
 cdef Op LOG_SOFTMAX_VJP = op(
-    "log_softmax_vjp", shape="SAME", dtype="TT->T", dense=True, family="rows", doc="g - e^y sum(g).",
+    "log_softmax_vjp", shape="SAME", dtype="TT->T", dense=True, batch=ROWS, family="rows", doc="g - e^y sum(g).",
+    jvp=lambda t0, t1, x0, x1, a: log_softmax_vjp_jvp(t0, t1, x0, x1, a),
     vjp=(lambda g, x1, a: g - sums(times(g, x1.exp()), a), lambda g, x0, x1, a: -times(cross(g, sums(x0, a)), x1.exp())),
     flops=20, numpy="x0 - np.exp(x1) * x0.sum(axis={axis}, keepdims=True)")
 cdef Op LOG_SOFTMAX = op(
-    "log_softmax", shape="SAME", dtype="T->T", dense=True, family="rows",
+    "log_softmax", shape="SAME", dtype="T->T", dense=True, batch=ROWS, family="rows",
     vjp=(lambda g, y, a: apply_list(LOG_SOFTMAX_VJP, [g, y], a),),
+    jvp=lambda t0, y, a: t0 - sums(t0 * y.exp(), a),
     sample=lambda r: [((r.normal(size=(2, 3)),), {"dim": 1}), ((r.normal(size=(2, 3, 2)),), {"dim": -2})],
     doc="x - log sum e^x along one dimension, shifted by the maximum.", flops=20, numpy="log_softmax(x0, {axis})")
 
@@ -121,8 +140,60 @@ cdef Tensor ones_like(Tensor g):
     return expand_to(scalar(1, g.dtype), g.layout.c.ndim, g.layout.c.shape)
 
 
+cdef Attrs unreduced(Attrs a):
+    cdef Attrs b = new_attrs()
+    b.c = a.c
+    b.c.mode = NO_REDUCTION
+    return b
+
+
+def label_loss_composed(Op o, Attrs a, x, labels, weight):
+    """A reduced loss of a batch from the losses of its samples: each element of the batch has its own mean."""
+    if a.c.mode == NO_REDUCTION:
+        return NotImplemented
+    each = apply_list(o, [x, labels, weight], unreduced(a)).sum()
+    if a.c.mode == SUM_REDUCTION:
+        return each
+    kept = labels != <int64_t>a.c.i[0]
+    count = kept.sum() if weight is None else (weight[where(kept, labels, 0)] * kept).sum()
+    return each / count
+
+
+cdef Tensor gradient_of_each(Tensor g, labels, weight, Attrs a):
+    """The gradient of each sample's loss from that of the reduced one."""
+    if a.c.mode == MEAN_REDUCTION:
+        kept = labels != <int64_t>a.c.i[0]
+        g = g / (kept.sum() if weight is None else (weight[where(kept, labels, 0)] * kept).sum())
+    return g.expand(labels.shape)
+
+
+def cross_entropy_vjp_composed(Op o, Attrs a, x, g, rest, labels, weight):
+    if a.c.mode == NO_REDUCTION:
+        return NotImplemented
+    return apply_list(o, [x, gradient_of_each(g, labels, weight, a), *rest, labels, weight], unreduced(a))
+
+
+def nll_loss_vjp_composed(Attrs a, g, labels, weight):
+    if a.c.mode == NO_REDUCTION:
+        return NotImplemented
+    return apply_list(NLL_LOSS_VJP, [gradient_of_each(g, labels, weight, a), labels, weight], unreduced(a))
+
+
+cdef object cross_entropy_jvp(Tensor t, Tensor x, Tensor y, labels, weight, Attrs a):
+    p = apply1(SOFTMAX, x, a)
+    return gradient_sum(t, apply_list(CROSS_ENTROPY_VJP, [x, ones_like(y), p, labels, weight], a), a)
+
+
+def cross_entropy_vjp_jvp(t0, t1, x0, x1, x2, x3, x4, Attrs a):
+    """By the scores the Jacobian is a scaled symmetric one, by the gradient it is linear."""
+    by_x = None if t0 is None else apply_list(CROSS_ENTROPY_SCALE, [
+        apply_list(SOFTMAX_VJP, [t0, apply1(SOFTMAX, x0, a)], a), x1, x3, x4], a)
+    return plus(by_x, None if t1 is None else apply_list(CROSS_ENTROPY_VJP, [x0, t1, x2, x3, x4], a))
+
+
 cdef Op CROSS_ENTROPY_SCALE = op(
-    "cross_entropy_scale", shape="SAME", dtype="TTiT->T", dense=True, family="rows",
+    "cross_entropy_scale", shape="SAME", dtype="TTiT->T", dense=True, jvp=MULTILINEAR, family="rows",
+    batch=composed(lambda a, x, g, labels, weight: cross_entropy_vjp_composed(CROSS_ENTROPY_SCALE, a, x, g, [], labels, weight)),
     vjp=(lambda g, x1, x2, x3, a: apply_list(CROSS_ENTROPY_SCALE, [g, x1, x2, x3], a),
          lambda g, x0, x1, x2, x3, a: gradient_sum(g, apply_list(CROSS_ENTROPY_SCALE, [x0, ones_like(x1), x2, x3], a), a),
          None, None),
@@ -130,6 +201,9 @@ cdef Op CROSS_ENTROPY_SCALE = op(
     flops=2, numpy="cross_entropy_vjp(x1, x0, x2, x3, {axis}, {mode}, {i0}, {f0}, scale_only=True)")
 cdef Op CROSS_ENTROPY_VJP = op(
     "cross_entropy_vjp", shape="SAME", dtype="TTTiT->T", dense=True, family="rows",
+    jvp=lambda t0, t1, x0, x1, x2, x3, x4, a: cross_entropy_vjp_jvp(t0, t1, x0, x1, x2, x3, x4, a),
+    batch=composed(lambda a, x, g, p, labels, weight: cross_entropy_vjp_composed(CROSS_ENTROPY_VJP, a, x, g, [p], labels,
+                                                                                 weight)),
     vjp=(lambda g, x0, x1, x3, x4, a: apply_list(CROSS_ENTROPY_SCALE, [
              apply_list(SOFTMAX_VJP, [g, apply1(SOFTMAX, x0, a)], a), x1, x3, x4], a),
          lambda g, x0, x1, x2, x3, x4, a: gradient_sum(
@@ -152,6 +226,8 @@ cdef object cross_entropy_vjp(object g, object x, object softmax, object labels,
 cdef Op CROSS_ENTROPY = op(
     "cross_entropy", shape=shape_rule(infer_label_loss), dtype="TiT->TT", outputs=2, aux=1, dense=True, family="rows",
     vjp=(lambda g, x0, y1, x1, x2, a: cross_entropy_vjp(g, x0, y1, x1, x2, a), None, None),
+    jvp=lambda t0, x0, y, x1, x2, a: cross_entropy_jvp(t0, x0, y, x1, x2, a),
+    batch=composed(lambda a, x, labels, weight: label_loss_composed(CROSS_ENTROPY, a, x, labels, weight)),
     sample=lambda r: [((r.normal(size=(4, 3)), r.integers(0, 3, 4)), {}),
                       ((r.normal(size=(2, 3, 2)), r.integers(0, 3, (2, 2))), {"reduction": "none", "label_smoothing": 0.1}),
                       ((r.normal(size=(4, 3)), r.integers(0, 3, 4)), {"reduction": "sum", "ignore_index": 1}),
@@ -161,10 +237,12 @@ cdef Op CROSS_ENTROPY = op(
     numpy=("cross_entropy(x0, x1, x2, {axis}, {mode}, {i0}, {f0})", "softmax(x0, {axis})"))
 cdef Op NLL_LOSS_VJP = op(
     "nll_loss_vjp", shape="GIVEN", dtype="TiT->T", dense=True, jvp=LINEAR, family="rows",
+    batch=composed(lambda a, g, labels, weight: nll_loss_vjp_composed(a, g, labels, weight)),
     vjp=(lambda g, x1, x2, a: apply_list(NLL_LOSS, [g, x1, x2], a), None, None),
     doc="-g times the weight at the label, 0 elsewhere.", numpy="nll_loss_vjp(x0, x1, x2, {out}, {axis}, {mode}, {i0})")
 cdef Op NLL_LOSS = op(
-    "nll_loss", shape=shape_rule(infer_label_loss), dtype="TiT->T", dense=True, family="rows",
+    "nll_loss", shape=shape_rule(infer_label_loss), dtype="TiT->T", dense=True, jvp=LINEAR, family="rows",
+    batch=composed(lambda a, x, labels, weight: label_loss_composed(NLL_LOSS, a, x, labels, weight)),
     vjp=(lambda g, s0, x1, x2, a: apply_list(NLL_LOSS_VJP, [g, x1, x2], shaped(a, s0)), None, None),
     sample=lambda r: [((r.normal(size=(4, 3)), r.integers(0, 3, 4)), {}),
                       ((r.normal(size=(2, 3, 2)), r.integers(0, 3, (2, 2))), {"reduction": "none"})],
@@ -290,6 +368,20 @@ cdef object loss_sum(Tensor h, Tensor y, Attrs a):
     return times(h, y) if a.c.mode == NO_REDUCTION else sum_over(<Tensor>times(h, y), all_axes(h), False)
 
 
+def loss_composed(Op o, Attrs a, x, t):
+    """A reduced loss of a batch from the losses of its elements."""
+    if a.c.mode == NO_REDUCTION:
+        return NotImplemented
+    each = apply_list(o, [x, t], unreduced(a))
+    return each.mean() if a.c.mode == MEAN_REDUCTION else each.sum()
+
+
+def loss_vjp_composed(Op o, Attrs a, x, t, g):
+    if a.c.mode == NO_REDUCTION:
+        return NotImplemented
+    return apply_list(o, [x, t, weighted(g, x, a).expand(x.shape)], unreduced(a))
+
+
 def loss(name, curvature, mixed, target_slope, sample, doc, numpy):
     """Records an elementwise loss f(x, t) and its vjp with respect to x.
 
@@ -297,14 +389,22 @@ def loss(name, curvature, mixed, target_slope, sample, doc, numpy):
     numpy: f and df/dx as expressions.
     """
     value, slope = numpy
+    by_x = None if curvature is None else lambda g, x0, x1, x2, a: bent(g, x2, x0, a, curvature(x0, x1, parameter(a)))
+    by_target = None if mixed is None else lambda g, x0, x1, x2, a: bent(g, x2, x0, a, mixed(x0, x1, parameter(a)))
+
+    def forward(t0, t1, t2, x0, x1, x2, a):
+        d = None if t0 is None or by_x is None else by_x(t0, x0, x1, x2, a)
+        d = plus(d, None if t1 is None or by_target is None else by_target(t1, x0, x1, x2, a))
+        return plus(d, None if t2 is None else apply_list(vjp, [x0, x1, t2], a))
+
     cdef Op vjp = op(
-        name + "_vjp", shape="SAME", dtype="TTT->T", dense=True, family="rows", doc=f"g times the derivative of {name} by x.",
+        name + "_vjp", shape="SAME", dtype="TTT->T", dense=True, family="rows", jvp=forward,
+        batch=composed(lambda a, x, t, g: loss_vjp_composed(vjp, a, x, t, g)), doc=f"g times the derivative of {name} by x.",
         flops=3, numpy=lambda a, *shapes: f"x2 / x0.size * ({slope})" if a.mode == MEAN_REDUCTION else f"x2 * ({slope})",
-        vjp=(None if curvature is None else lambda g, x0, x1, x2, a: bent(g, x2, x0, a, curvature(x0, x1, parameter(a))),
-             None if mixed is None else lambda g, x0, x1, x2, a: bent(g, x2, x0, a, mixed(x0, x1, parameter(a))),
+        vjp=(by_x, by_target,
              lambda g, x0, x1, x2, a: loss_sum(g, apply_list(vjp, [x0, x1, ones_like(x2)], a), a)))
-    return op(name, shape=shape_rule(infer_loss), dtype="TT->T", dense=True, family="rows", sample=sample, doc=doc,
-              flops=lambda a, x, t: 4 * elements(x),
+    return op(name, shape=shape_rule(infer_loss), dtype="TT->T", dense=True, jvp=REDUCED, family="rows", sample=sample, doc=doc,
+              batch=composed(lambda a, x, t: loss_composed(declare(name), a, x, t)), flops=lambda a, x, t: 4 * elements(x),
               numpy=lambda a, *shapes: f"({value})" + ("", ".mean()", ".sum()")[a.mode],
               vjp=(lambda g, x0, x1, a: apply_list(vjp, [x0, x1, g], a),
                    lambda g, x0, x1, a: times(weighted(g, x0, a), target_slope(x0, x1, parameter(a)))))
@@ -576,15 +676,93 @@ def batch_norm_vjp_vjp(h0, h1, h2, g, Tensor x, w, Attrs a):
     return dg, dx, None, None, None if dw is None else sum_over(dw, axes, False)
 
 
+def norm_jvp(t0, t1, t2, Tensor x, w, unsigned int axes, double eps, bint centred):
+    """The tangent of a normalisation over `axes` of x, weighted and shifted: d = r P(t0), with the names of norm_vjp_vjp."""
+    deviation = x - mean_over(x, axes, True) if centred else x
+    r = (mean_over(<Tensor>(deviation * deviation), axes, True) + eps).rsqrt()
+    z = deviation * r
+    d = None
+    if t0 is not None:
+        d = r * project(t0, z, axes, centred)
+        d = d if w is None else d * w
+    return plus(plus(d, None if t1 is None else z * t1), t2)
+
+
+def batch_norm_jvp(t0, t1, t2, Tensor x, w, Attrs a):
+    t1, t2, w = per_channel(t1, x), per_channel(t2, x), per_channel(w, x)
+    return norm_jvp(t0, t1, t2, x, w, channel_axes(x), a.c.f[0], True), None, None
+
+
+def rows_batch(Op o, Attrs a, size, which, xs):
+    """layer_norm and rms_norm; weights of a batch are applied behind the normalisation."""
+    cdef int rows = <int>a.c.i[0]
+    if not which & 6:
+        return apply_list(o, xs, a)
+    x = xs[0] if which & 1 else xs[0].expand([size, *xs[0].shape])
+    y = apply_list(o, [x] + [None] * (len(xs) - 1), a)
+    for k, t in enumerate(xs[1:]):
+        if t is not None:
+            if which >> (k + 1) & 1:
+                t = t.reshape([size, *[1] * (y.ndim - 1 - rows), *t.shape[1:]])
+            y = y * t if k == 0 else y + t
+    return y
+
+
+def rows_vjp_composed(Op o, Op norm, Attrs a, list xs):
+    """The gradients of layer_norm (mean and 1 / deviation given) or rms_norm: by x row for row, by weight and bias sums."""
+    cdef Tensor g = xs[0], x = xs[1]
+    w = xs[len(xs) - 1]
+    lead = list(range(x.layout.c.ndim - <int>a.c.i[0]))
+    if a.c.needs == 1 and w is None:
+        return NotImplemented
+    count = o.outputs
+    found = [None] * count
+    if a.c.needs & 1:
+        found[0] = apply_list(o, [g if w is None else g * w, *xs[1:-1], None], needing(a, 1))[0]
+    if a.c.needs & 2:
+        found[1] = g * apply_list(norm, [x] + [None] * (count - 1), a)
+    if a.c.needs & 4:
+        found[2] = g
+    return tuple([t if k == 0 or t is None or not lead else t.sum(lead) for k, t in enumerate(found)])
+
+
+cdef Tensor channels_joined(t, size, bint batched, int axis):
+    """A batch as more channels: (size, ..., C, ...) -> (..., size * C, ...), C at `axis` of one element."""
+    if t is None:
+        return None
+    if not batched:
+        t = t.expand([size, *t.shape])
+    shape = t.shape[1:]
+    return t.movedim(0, axis).reshape([*shape[:axis], size * shape[axis], *shape[axis + 1:]])
+
+
+cdef object channels_parted(t, size, int axis):
+    """The inverse of channels_joined."""
+    if t is None:
+        return None
+    shape = t.shape
+    return t.reshape([*shape[:axis], size, shape[axis] // size if size else 0, *shape[axis + 1:]]).movedim(axis, 0)
+
+
+def batch_norm_batch(Op o, Attrs a, size, which, xs, full):
+    """full: which operands have all dimensions, as a mask; the others are vectors over the channels."""
+    joined = [channels_joined(t, size, which >> k & 1, full >> k & 1) for k, t in enumerate(xs)]
+    ys = apply_list(o, joined, a)
+    return tuple([channels_parted(y, size, 1 if k == 0 else 0) for k, y in enumerate(ys)])
+
+
 cdef Op LAYER_NORM_VJP = op(
     "layer_norm_vjp", shape=shape_rule(infer_layer_norm_vjp), dtype="TTTTT->TTT", outputs=3, dense=True, family="rows",
     vjp=joint(lambda g0, g1, g2, x0, x1, x4, a: layer_norm_vjp_vjp(g0, g1, g2, x0, x1, x4, a)),
+    batch=composed(lambda a, g, x, m, r, w: rows_vjp_composed(LAYER_NORM_VJP, LAYER_NORM, a, [g, x, m, r, w])),
     doc="The gradients of layer_norm by x, weight and bias; g, x, mean, 1 / deviation, weight.",
     flops=lambda a, g, x, *rest: 12 * elements(x),
     numpy=("layer_norm_dx(x0, x1, x4, {i0}, {f0})", "layer_norm_dw(x0, x1, {i0}, {f0})", "leading(np.sum, x0, {i0})"))
 cdef Op LAYER_NORM = op(
     "layer_norm", shape=shape_rule(infer_layer_norm), dtype="TTT->TTT", outputs=3, aux=2, dense=True, family="rows",
     vjp=joint(lambda g, x0, x1, y1, y2, a, needs: apply_list(LAYER_NORM_VJP, [g, x0, y1, y2, x1], needing(a, needs))),
+    jvp=lambda t0, t1, t2, x0, x1, a: norm_jvp(t0, t1, t2, x0, x1, row_axes(x0, a), (<Attrs>a).c.f[0], True),
+    batch=lambda a, size, which, xs: rows_batch(LAYER_NORM, a, size, which, xs),
     sample=lambda r: [((r.normal(size=(4, 5)), (5,), r.normal(size=5), r.normal(size=5)), {}),
                       ((r.normal(size=(2, 3, 2)), (3, 2), r.normal(size=(3, 2))), {}), ((r.normal(size=(2, 4)), (4,)), {})],
     doc="(x - mean) / sqrt(var + eps) * weight + bias over the last dimensions (Ba et al. 2016).",
@@ -593,12 +771,15 @@ cdef Op LAYER_NORM = op(
 cdef Op RMS_NORM_VJP = op(
     "rms_norm_vjp", shape=shape_rule(infer_layer_norm_vjp), dtype="TTTT->TT", outputs=2, dense=True, family="rows",
     vjp=joint(lambda g0, g1, x0, x1, x3, a: rms_norm_vjp_vjp(g0, g1, x0, x1, x3, a)),
+    batch=composed(lambda a, g, x, r, w: rows_vjp_composed(RMS_NORM_VJP, RMS_NORM, a, [g, x, r, w])),
     doc="The gradients of rms_norm by x and weight; g, x, 1 / root mean square, weight.",
     flops=lambda a, g, x, *rest: 10 * elements(x),
     numpy=("rms_norm_dx(x0, x1, x3, {i0}, {f0})", "rms_norm_dw(x0, x1, {i0}, {f0})"))
 cdef Op RMS_NORM = op(
     "rms_norm", shape=shape_rule(infer_layer_norm), dtype="TT->TT", outputs=2, aux=1, dense=True, family="rows",
     vjp=joint(lambda g, x0, x1, y1, a, needs: apply_list(RMS_NORM_VJP, [g, x0, y1, x1], needing(a, needs))),
+    jvp=lambda t0, t1, x0, x1, a: norm_jvp(t0, t1, None, x0, x1, row_axes(x0, a), (<Attrs>a).c.f[0], False),
+    batch=lambda a, size, which, xs: rows_batch(RMS_NORM, a, size, which, xs),
     sample=lambda r: [((r.normal(size=(4, 5)), (5,), r.normal(size=5)), {}), ((r.normal(size=(2, 3, 2)), (3, 2)), {})],
     doc="x / sqrt(mean(x^2) + eps) * weight over the last dimensions (Zhang & Sennrich 2019).",
     flops=lambda a, x, *rest: 5 * elements(x),
@@ -606,12 +787,15 @@ cdef Op RMS_NORM = op(
 cdef Op BATCH_NORM_VJP = op(
     "batch_norm_vjp", shape=shape_rule(infer_batch_norm_vjp), dtype="TTTTT->TTT", outputs=3, dense=True, family="rows",
     vjp=joint(lambda g0, g1, g2, x0, x1, x4, a: batch_norm_vjp_vjp(g0, g1, g2, x0, x1, x4, a)),
+    batch=lambda a, size, which, xs: batch_norm_batch(BATCH_NORM_VJP, a, size, which, xs, 3),
     doc="The gradients of batch_norm by x, weight and bias; g, x, mean, variance, weight.",
     flops=lambda a, g, x, *rest: 12 * elements(x),
     numpy=("batch_norm_dx(x0, x1, x4, {f0})", "batch_norm_dw(x0, x1, {f0})", "channels(np.sum, x0)"))
 cdef Op BATCH_NORM = op(
     "batch_norm", shape=shape_rule(infer_batch_norm), dtype="TTT->TTT", outputs=3, dense=True, family="rows",
     vjp=joint(lambda g0, x0, x1, y1, y2, a, needs: apply_list(BATCH_NORM_VJP, [g0, x0, y1, y2, x1], needing(a, needs))),
+    jvp=lambda t0, t1, t2, x0, x1, a: batch_norm_jvp(t0, t1, t2, x0, x1, a),
+    batch=lambda a, size, which, xs: batch_norm_batch(BATCH_NORM, a, size, which, xs, 1),
     sample=lambda r: [((r.normal(size=(4, 3)), None, None, r.normal(size=3), r.normal(size=3), True), {}),
                       ((r.normal(size=(3, 2, 4)), None, None, None, None, True), {}),
                       ((r.normal(size=(3, 2)), r.normal(size=2), r.uniform(0.5, 2, 2), r.normal(size=2), r.normal(size=2)), {})],

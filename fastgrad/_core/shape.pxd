@@ -6,6 +6,7 @@ cdef Tensor reshape_to(Tensor x, int ndim, const int64_t* shape)            # a 
 cdef Tensor expand_to(Tensor x, int ndim, const int64_t* shape)
 cdef Tensor permuted(Tensor x, const int* order)
 cdef Tensor swapped(Tensor x, int i, int j)
+cdef Tensor unsqueezed(Tensor x, int axis)
 cdef Tensor contiguous_of(Tensor x)                                         # recorded
 cdef int read_shape(object shape, int64_t* out, str who) except -1          # returns the number of dimensions
 cdef unsigned int axes_mask(object dim, int ndim) except? 0xFFFFFFFF        # None: all

@@ -14,7 +14,7 @@ from .memory cimport Attrs, Layout
 from .tensor cimport *
 
 from ._errors import ShapeError
-from .table import LINEAR, functions, joint, op, publish
+from .table import LINEAR, PATTERN, functions, joint, op, publish
 from .tensor import install
 
 cdef extern from "Python.h":
@@ -82,7 +82,8 @@ cdef Op CLONE = op("clone", shape="SAME", dtype="T->T", kernel="copy", vjp=(lamb
                    sample=lambda r: [((r.normal(size=(2, 3)),), {})], doc="A copy of the tensor, in memory of its own.",
                    numpy="x0.copy()")
 op("copy", shape="SAME", dtype="TT->T", kernel="copy", vjp=(lambda g: None, lambda g: g), jvp=LINEAR, keeps_history=True,
-   family="shape", doc="The second operand, expanded to the shape of the first: what copy_ writes.",
+   batch=lambda a, size, which, xs: copied_batch(size, which, xs), family="shape",
+   doc="The second operand, expanded to the shape of the first: what copy_ writes.",
    numpy=lambda a, *shapes: f"np.broadcast_to(x{len(shapes) - 1}, {{out}}).copy()")
 op("cast", shape="SAME", dtype=".->a", vjp=(lambda g: g,), jvp=LINEAR, family="shape",
    doc="The same values in another dtype; the tape casts the gradient back.", numpy="x0.astype(np.{dtype})")
@@ -101,16 +102,26 @@ cdef Op SLICE = op("slice", shape="VIEW", dtype=".->a", kernel=False, vjp=(lambd
                    family="shape", doc="A strided pattern over the row-major order of the input: what a basic index gives.",
                    numpy="{sliced}")
 cdef Op UNSLICE = op("unslice", shape="GIVEN", dtype="T->T", vjp=(lambda g, s0, a: sliced(g, s0, a),), jvp=LINEAR,
-                     family="shape", doc="The adjoint of slice: zeros with the input added at the pattern.",
+                     batch=PATTERN, family="shape", doc="The adjoint of slice: zeros with the input added at the pattern.",
                      numpy="placed(x0, {out}, np.s_[{key}])")
 cdef Op WRITE = op("write", shape="SAME", dtype="TT->T", dense=True,
                    vjp=joint(lambda g, s0, s1, a, needs: unwrite(g, s0, s1, a, needs)),
-                   jvp=LINEAR, family="shape", doc="The first operand with a strided pattern replaced by the second.",
+                   jvp=LINEAR, batch=PATTERN, family="shape",
+                   doc="The first operand with a strided pattern replaced by the second.",
                    numpy="written(x0, np.s_[{key}], x1)")
 cdef Op SPLIT = op("split", shape="VIEW", dtype=".->a", kernel=False, vjp=(lambda gs, s0, a: unsplit(gs, s0, a),), jvp=LINEAR,
                    family="shape", sample=lambda r: [((r.normal(size=(5, 2)), 2), {}),
                                                      ((r.normal(size=(2, 4)), [1, 3]), {"dim": 1})],
                    doc="Consecutive parts along one dimension, as one node with several outputs.")
+
+
+def copied_batch(size, which, xs):
+    """copy(old, value) for a batch of either."""
+    cdef Tensor old = xs[0], value = xs[1]
+    shape = list(old.shape) if which & 1 else [size, *old.shape]
+    if which & 2 and len(shape) > value.layout.c.ndim:
+        value = value.reshape([size, *[1] * (len(shape) - value.layout.c.ndim), *value.shape[1:]])
+    return value.expand(shape).clone()
 
 
 cdef Tensor reshaped_like(Tensor g, Layout s):
@@ -469,7 +480,8 @@ cdef Tensor basic(Tensor x, object key):
 cdef bint is_scalar_index(object i) noexcept:
     # a 0-d integer tensor or NumPy integer selects like an int
     if type(i) is Tensor:
-        return (<Tensor>i).layout.c.ndim == 0 and not fg_is_real((<Tensor>i).dtype) and (<Tensor>i).dtype not in (FG_BOOL, FG_U8)
+        return ((<Tensor>i).layout.c.ndim == 0 and not (<Tensor>i).flags & BOXED and not fg_is_real((<Tensor>i).dtype)
+                and (<Tensor>i).dtype not in (FG_BOOL, FG_U8))
     return hasattr(i, "__index__") and hasattr(i, "dtype") and i.ndim == 0 and i.dtype.kind in "iu"
 
 
@@ -903,6 +915,7 @@ def numel(Tensor input not None):
 
 def data_ptr(Tensor self not None):
     """The address of the first element."""
+    only_plain(self, "data_ptr", BOXED)
     return <size_t>self.data
 
 
@@ -925,6 +938,8 @@ def _get_data(Tensor self):
 def _set_data(Tensor self, Tensor value not None):
     settle(self)
     forbid("assigning .data")
+    only_plain(self, "data", BOXED | DUAL)
+    only_plain(value, "data", BOXED)
     if self.node is not None and not self.node.state & N_LEAF:
         raise RuntimeError("data of a tensor with a history cannot be replaced; use copy_() under no_grad()")
     leaf = self.node

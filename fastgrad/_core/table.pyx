@@ -20,9 +20,24 @@ from .tensor import declared, install, kernel_names, records
 DIAGONAL = "diagonal"           # elementwise: the vjp rule applied to a tangent is the jvp
 LINEAR = "linear"               # linear in all differentiable inputs together: apply the op to the tangents
 MULTILINEAR = "multilinear"     # linear in each input alone: sum over inputs of the op with one tangent in place
+REDUCED = "reduced"             # sums of functions of one element each: the tangent times the vjp of 1, summed like the op
 NONE = None                     # said explicitly: no derivative
 
+KINDS = {DIAGONAL: J_DIAGONAL, LINEAR: J_LINEAR, MULTILINEAR: J_MULTILINEAR, REDUCED: J_REDUCED, "given": J_GIVEN,
+         "derived": J_DERIVED, "none": J_NONE}
+
+# How an op runs on a whole batch, where that does not follow from the kind of its shape rule.
+ROWS = "rows"                   # each operand with the batch in front; attrs.axis, axes and shape move by one
+PATTERN = "pattern"             # as ROWS, and attrs.stride walks over whole tensors first
+
 REQUIRED = object()
+
+
+class composed:
+    """Marks a batch rule that gives the op in simpler ones, ``rule(a, *xs)``; what it returns NotImplemented for is ROWS."""
+
+    def __init__(self, rule):
+        self.rule = rule
 
 
 class joint:
@@ -43,7 +58,7 @@ def elements(shape):
 LETTERS = {"i": FG_I64, "b": FG_BOOL, "f": FG_F32, "d": FG_F64}
 
 
-def op(name, *, shape, dtype, vjp=REQUIRED, jvp=None, kernel=None, outputs=1, aux=0, dense=False,
+def op(name, *, shape, dtype, vjp=REQUIRED, jvp=None, batch=None, kernel=None, outputs=1, aux=0, dense=False,
        keeps_history=False, flops=None, numpy=None, sample=None, doc=None, family=None, public=""):
     """Adds a record to the table and returns it.
 
@@ -56,7 +71,11 @@ def op(name, *, shape, dtype, vjp=REQUIRED, jvp=None, kernel=None, outputs=1, au
               float64; ".": taken as it is; L (output): T, but int64 for integers and bool; a (output): attrs.i[3].
               A "*" after the last input letter: any number of them.
     vjp       a rule per input (None: no derivative), or joint(rule); NONE: the op has no derivative.
-    jvp       DIAGONAL, LINEAR, MULTILINEAR, or a function; not given: the transpose of the vjp.
+    jvp       DIAGONAL, LINEAR, MULTILINEAR, REDUCED, or a rule that names t0.. (tangents, None for a constant) and what a vjp
+              rule names, and returns the tangent, or a tuple of them; not given: the transpose of the vjp.
+    batch     how vmap runs it: nothing for SAME and BROADCAST (elementwise ops), REDUCE, MATMUL and VIEW; ROWS, PATTERN,
+              composed(rule), or ``rule(a, size, which, xs)``, which gets the operands with the batch of `size` in front
+              where bit i of `which` is set, and returns outputs with the batch in front. Without one, a loop.
     kernel    name of the C kernel, the op's own where not given; False for an op that only moves a layout.
     outputs   how many outputs the kernel has; the last `aux` of them are for the rules only.
     dense     the kernel wants dense inputs; the core copies others.
@@ -90,6 +109,7 @@ def op(name, *, shape, dtype, vjp=REQUIRED, jvp=None, kernel=None, outputs=1, au
         raise ValueError(f"op {name}: say its derivative (vjp=...), or vjp=NONE where it has none")
     read_rules(o, vjp)
     read_jvp(o, jvp)
+    o.batch = batch
     o.kernel = None if kernel is False else (kernel or name)
     if o.kernel is not None:
         if not find_kernels(o):
@@ -193,6 +213,8 @@ cdef int read_rule(Op o, rule_t* r, rule) except -1:
         elif head == "y" and k < o.outputs:
             kind = ARG_Y
             r.mask |= <uint64_t>1 << (BIT_Y + k)
+        elif head == "t" and digits and k < limit and r == &o.forward:
+            kind = ARG_T
         elif head == "x" and digits and k < limit:
             kind = ARG_X
             r.mask |= <uint64_t>1 << k
@@ -222,10 +244,12 @@ cdef int read_jvp(Op o, jvp) except -1:
     if callable(jvp):
         o.jvp = "given"
         o.jvp_rule = jvp
+        read_rule(o, &o.forward, jvp)
     else:
         o.jvp = jvp if jvp is not None else ("derived" if o.differentiable else "none")
     if o.jvp == DIAGONAL and (o.joint or o.shape not in ("SAME", "BROADCAST")):
         raise ValueError(f"op {o.name}: DIAGONAL is for elementwise ops with a rule per input")
+    o.jvp_kind = KINDS[o.jvp]
     return 0
 
 

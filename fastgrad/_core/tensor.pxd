@@ -35,6 +35,9 @@ cdef extern from "thread.h":
         uint32_t runs
         PyObject* watcher
         PyObject* recorder
+        uint32_t vmaps
+        uint32_t nlevels
+        void* levels
     bint fg_sole(void* object)
 
 cdef fg_thread* thread() noexcept       # this thread's state
@@ -46,8 +49,8 @@ cdef enum:
     VIEW = 2            # it has a view record; its history may be stale
     PARAMETER = 4
     RETAINS = 8         # retain_grad() was called: `retained` follows its history
-    BOXED = 16          # reserved for vmap
-    DUAL = 32           # reserved for forward mode
+    BOXED = 16          # a batch of vmap: `extra.inner` has the values, the batch in front (levels.pyx)
+    DUAL = 32           # it has tangents (levels.pyx)
     WATCHED = 64        # of a thread, never of a tensor: its Watcher is told of every op (watch.pyx)
     RECORDED = 256      # of a thread, never of a tensor: a recorder hears of every call (recorder.pyx)
     LEVELLED = VIEW | BOXED | DUAL
@@ -63,7 +66,7 @@ cdef enum:
     MAX_Y = 8           # outputs of an op
 
 cdef enum:              # where an argument of a rule comes from
-    ARG_G, ARG_GS, ARG_Y, ARG_X, ARG_S, ARG_A, ARG_NEEDS, ARG_SHAPES, ARG_NODE
+    ARG_G, ARG_GS, ARG_Y, ARG_X, ARG_S, ARG_A, ARG_NEEDS, ARG_SHAPES, ARG_NODE, ARG_T
 
 cdef struct arg_t:
     uint8_t kind
@@ -74,6 +77,9 @@ cdef struct rule_t:
     uint64_t mask       # what it names, hence what the tape saves for it
     int32_t nargs
     arg_t args[MAX_ARGS]
+
+cdef enum:              # how a tangent follows from the record
+    J_NONE, J_DERIVED, J_GIVEN, J_DIAGONAL, J_LINEAR, J_MULTILINEAR, J_REDUCED
 
 cdef enum:              # the dtype letters of a record
     D_COMMON            # T  cast to the promoted dtype of all T and F inputs
@@ -107,8 +113,10 @@ cdef class Op:
     cdef readonly int aux               # the last `aux` outputs are for the rules only: returned to nobody, no history
     cdef rule_t* rules                  # one per input, or one if joint
     cdef int nrules
+    cdef rule_t forward                 # the rule of a jvp that is given
+    cdef int8_t jvp_kind
     cdef readonly str kernel, shape, dtype, jvp, family
-    cdef readonly object vjp, jvp_rule, flops, sample, doc, public, numpy
+    cdef readonly object vjp, jvp_rule, batch, flops, sample, doc, public, numpy
 
 cdef Op declare(str name)               # the record of that name, filled or still to be filled by op()
 cdef int find_kernels(Op op) except -1
@@ -133,6 +141,7 @@ cdef class NodeExtra:
     cdef object ctx     # of a custom function
     cdef dict packed    # bit of a save -> what hooks made of it (saving.pyx)
     cdef list gs        # gradients of outputs 1, 2, ... during a run
+    cdef dict tangents  # bit of a save -> the Tangent chain of what was saved
     cdef tuple lays     # layouts of all outputs with a history, where there are several
     cdef tuple shapes   # of all inputs, where a rule names `shapes`
 
@@ -182,13 +191,26 @@ cdef class View:
     cdef uint32_t seen_at
     cdef uint8_t kind
 
+cdef class Tangent:
+    # One link of a chain, the highest level first; immutable and shared. Levels that have ended mean nothing.
+    cdef uint32_t level
+    cdef Tensor t
+    cdef Tangent next
+
+cdef class TensorExtra:
+    cdef Tensor retained        # the gradient of a non-leaf after retain_grad()
+    cdef Tensor inner           # of a batch: the tensor with the batch as its dimension 0
+    cdef uint32_t level         # ... and which vmap it belongs to
+    cdef Tangent tangents       # of a dual tensor
+    cdef Tangent seen           # of a view: the base's chain when its own was made
+
 cdef class Tensor:
     cdef void* data             # first element, inside storage
     cdef Storage storage
     cdef Layout layout
     cdef Node node              # history: None, a Leaf, or the node of which it is output `at`
     cdef View view
-    cdef Tensor retained        # the gradient of a non-leaf after retain_grad()
+    cdef TensorExtra extra      # what few tensors have
     cdef uint32_t at
     cdef uint8_t dtype
     cdef uint8_t flags
@@ -197,7 +219,9 @@ cdef class Tensor:
 
 cdef Tensor make_tensor(Storage storage, Layout lay, void* data, int dtype)     # part of a storage; no history
 cdef Tensor new_tensor(Layout lay, int dtype)                                   # uninitialised
-cdef Tensor alias(Tensor x)                     # same memory, no history, no view record
+cdef Tensor alias(Tensor x)                     # same memory, no history, no tangents, no view record
+cdef TensorExtra more_of(Tensor t)              # its extra, made when first needed
+cdef int only_plain(Tensor t, str what, int flags) except -1    # an error where t has one of the flags BOXED, DUAL
 cdef Tensor scalar(double value, int dtype)
 cdef object coerce(object x, int like)          # a Tensor from a number or array; None where it cannot be
 cdef Tensor as_operand(object x, int like, str what)
@@ -215,6 +239,9 @@ cdef object apply2(Op op, object x, object y)
 cdef object apply_list(Op op, list xs, Attrs a)                     # None = an input left out
 cdef Tensor apply_view(Op op, Tensor x, Layout lay, int64_t offset, Attrs a)
 cdef list apply_views(Op op, Tensor x, list lays, list offsets, Attrs a)
+cdef Tensor view_plain(Op op, Tensor x, Layout lay, int64_t offset, Attrs a)        # whatever tangents x has
+cdef list views_plain(Op op, Tensor x, list lays, list offsets, Attrs a)
+cdef int common_dtype(Op op, PyObject** xs, int n, Attrs a) except -1
 cdef int run_kernel(Op op, int common, PyObject** ys, int nys, PyObject** xs, int n, Attrs a) except -1
 cdef int apply_mutating(Op op, int dtype, PyObject** ys, int nys, PyObject** xs, int n, Attrs a) except -1   # writes ys
 cdef int wanted_dtype(Op op, int i, int common) noexcept               # that input i is cast to; -1: as it is
@@ -241,6 +268,12 @@ cdef struct slots_t:
     int (*record_plan)(object plan) except -1           # of an optimiser, that is about to step
     int (*record_module)(object module) except -1       # that is being called
     int (*record_door)(Tensor t, str what) except -1    # whose value is about to reach Python
+    # of levels: operands that are batches or have tangents
+    object (*level_apply)(Op op, PyObject** xs, int n, Attrs a)
+    Tensor (*level_view)(Op op, Tensor x, Layout lay, int64_t offset, Attrs a)
+    list (*level_views)(Op op, Tensor x, list lays, list offsets, Attrs a)
+    object (*level_inplace)(Op op, Tensor t, list others, Attrs a)
+    int (*level_settle)(Tensor t) except -1
 cdef slots_t slots
 
 # What is called on a thread with WATCHED set; filled by watch.pyx.

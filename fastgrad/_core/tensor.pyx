@@ -349,6 +349,9 @@ cdef Tensor unsave(Node n, int bit, bint with_history):
                 t.node = <Node>parent
                 t.at = n.edges[bit].at
                 t.flags = REQUIRES_GRAD
+    if n.extra is not None and n.extra.tangents is not None and bit in n.extra.tangents:
+        more_of(t).tangents = <Tangent>n.extra.tangents[bit]
+        t.flags |= DUAL
     return t
 
 
@@ -361,6 +364,16 @@ cdef int raise_modified(Node n, int bit, uint32_t saved, uint32_t now) except -1
 
 
 # ---- tensors -------------------------------------------------------------------------------------------------------
+
+@cython.final
+cdef class Tangent:
+    """A tangent of one level."""
+
+
+@cython.final
+cdef class TensorExtra:
+    """What few tensors have: a retained gradient, the batch it stands for, tangents."""
+
 
 @cython.final
 @cython.freelist(64)
@@ -550,6 +563,8 @@ cdef class Tensor:
     @property
     def requires_grad(self):
         """Whether operations on this tensor are recorded."""
+        if self.flags & BOXED:
+            return self.extra.inner.requires_grad
         settle(self)
         return (self.flags & REQUIRES_GRAD) != 0
 
@@ -560,6 +575,7 @@ cdef class Tensor:
     def requires_grad_(self, bint requires_grad=True):
         """Makes this leaf record (or no longer record) operations on it; returns it."""
         settle(self)
+        only_plain(self, "requires_grad_", BOXED)
         if requires_grad:
             if not self.flags & REQUIRES_GRAD:
                 require_grad(self)
@@ -617,9 +633,30 @@ cdef Tensor new_tensor(Layout lay, int dtype):
 
 
 cdef Tensor alias(Tensor x):
+    cdef Tensor t
     if fg_here().special & RECORDED:
         slots.record_operand(x)
-    return fg_tensor_take(x.storage, x.layout, x.data, x.dtype)
+    t = fg_tensor_take(x.storage, x.layout, x.data, x.dtype)
+    if x.flags & BOXED:
+        t.flags = BOXED
+        more_of(t).inner = alias(x.extra.inner)
+        t.extra.level = x.extra.level
+    return t
+
+
+cdef TensorExtra more_of(Tensor t):
+    if t.extra is None:
+        t.extra = TensorExtra.__new__(TensorExtra)
+    return t.extra
+
+
+cdef int only_plain(Tensor t, str what, int flags) except -1:
+    if t.flags & flags & BOXED:
+        raise RuntimeError(f"{what}: not possible inside vmap, where this tensor stands for a whole batch of values; compute "
+                           f"with operations on tensors (where() instead of if), or move this out of vmap")
+    if t.flags & flags & DUAL and t.extra.tangents is not None:
+        raise RuntimeError(f"{what}: not possible for a tensor with a tangent, which would be lost; use tensor.detach()")
+    return 0
 
 
 cdef Tensor scalar(double value, int dtype):
@@ -704,6 +741,7 @@ cdef int require_grad(Tensor t) except -1:
     if not fg_is_real(t.dtype):
         raise RuntimeError(f"only tensors of a floating point dtype can require gradients, got {dtype_of(t.dtype)}; "
                            f"convert it with .float() first")
+    only_plain(t, "requires_grad", BOXED)
     cdef Leaf leaf = Leaf.__new__(Leaf)
     leaf.lay = t.layout
     leaf.dtype = t.dtype
@@ -756,6 +794,8 @@ cdef int settle(Tensor t) except -1:
     if w is None:
         return 0
     base = w.base
+    if (base.flags | t.flags) & DUAL:
+        slots.level_settle(t)
     if base.node is w.seen and base.at == w.seen_at:
         return 0
     if w.kind == UNRECORDED:
@@ -813,14 +853,20 @@ cdef inline int note_view(Tensor out, Tensor x, int kind, const fg_thread* here)
 
 cdef Tensor apply_view(Op op, Tensor x, Layout lay, int64_t offset, Attrs a):
     """The half of apply() for views: no kernel, the memory of x. `a` describes the view logically, for its rule."""
+    if (fg_here().special | x.flags) & SPECIAL:
+        settle(x)
+        if x.flags & (BOXED | DUAL):
+            return slots.level_view(op, x, lay, offset, a)
+    return view_plain(op, x, lay, offset, a)
+
+
+cdef Tensor view_plain(Op op, Tensor x, Layout lay, int64_t offset, Attrs a):
     cdef fg_thread* here = fg_here()
     cdef Tensor out
     cdef PyObject* y
     cdef PyObject* px
-    if (here.special | x.flags) & SPECIAL:
-        settle(x)
-        if here.special & RECORDED:
-            slots.record_operand(x)
+    if here.special & RECORDED:
+        slots.record_operand(x)
     out = fg_tensor_take(x.storage, lay, <char*>x.data + offset * fg_itemsize[x.dtype], x.dtype)
     if here.recording and x.flags & REQUIRES_GRAD:
         y = <PyObject*>out
@@ -834,16 +880,22 @@ cdef Tensor apply_view(Op op, Tensor x, Layout lay, int64_t offset, Attrs a):
 
 cdef list apply_views(Op op, Tensor x, list lays, list offsets, Attrs a):
     """One node, many views (split, unbind)."""
+    if (fg_here().special | x.flags) & SPECIAL:
+        settle(x)
+        if x.flags & (BOXED | DUAL):
+            return slots.level_views(op, x, lays, offsets, a)
+    return views_plain(op, x, lays, offsets, a)
+
+
+cdef list views_plain(Op op, Tensor x, list lays, list offsets, Attrs a):
     cdef fg_thread* here = fg_here()
     cdef list outs = []
     cdef Tensor out
     cdef int k, n = len(lays)
     cdef PyObject* px = <PyObject*>x
     cdef PyObject** ys
-    if (here.special | x.flags) & SPECIAL:
-        settle(x)
-        if here.special & RECORDED:
-            slots.record_operand(x)
+    if here.special & RECORDED:
+        slots.record_operand(x)
     for k in range(n):
         out = fg_tensor_take(x.storage, <Layout>lays[k], <char*>x.data + <int64_t>offsets[k] * fg_itemsize[x.dtype], x.dtype)
         outs.append(out)
@@ -1155,11 +1207,16 @@ cdef object apply(Op op, PyObject** xs, int n, Attrs a):
 
 
 cdef object apply_special(Op op, PyObject** xs, int n, Attrs a):
-    # The order is fixed: batched operands, tangents, a watcher, the plain op, of whose kernel a recorder hears.
+    # The order is fixed: batched operands, tangents (see levels.pyx), a watcher, the plain op, of whose kernel a recorder hears.
     cdef int i
+    cdef uint8_t flags = 0
     for i in range(n):
-        if xs[i] != NULL and (<Tensor>xs[i]).flags & VIEW:
-            settle(<Tensor>xs[i])
+        if xs[i] != NULL:
+            if (<Tensor>xs[i]).flags & VIEW:
+                settle(<Tensor>xs[i])
+            flags |= (<Tensor>xs[i]).flags
+    if flags & (BOXED | DUAL):
+        return slots.level_apply(op, xs, n, a)
     if fg_here().special & WATCHED:
         return watch.apply(op, xs, n, a)
     return apply_plain(op, xs, n, a)
@@ -1334,7 +1391,8 @@ cdef Tensor cast(Tensor x, int dtype):
 
 
 cdef int run_into(Op op, Tensor out, PyObject** xs, int n, Attrs a) except -1:
-    """Runs op's kernel on operands of its common dtype, writing into `out`, which may be exactly xs[0]. No tape, no version."""
+    """Runs op's kernel on operands of its common dtype, writing into `out`, which may be exactly xs[0]. No tape, no version,
+    no levels: operands have their flags tested before."""
     cdef PyObject* py = <PyObject*>out
     return run_kernel(op, out.dtype if n == 0 or op.in_kind[0] > D_REAL else (<Tensor>xs[0]).dtype, &py, 1, xs, n, a)
 
@@ -1344,6 +1402,11 @@ cdef int apply_mutating(Op op, int dtype, PyObject** ys, int nys, PyObject** xs,
     cdef int k
     if op.kernels[dtype] == NULL:
         raise_dtype(op, dtype)
+    for k in range(nys):
+        only_plain(<Tensor>ys[k], op.name, BOXED)
+    for k in range(n):
+        if xs[k] != NULL:
+            only_plain(<Tensor>xs[k], op.name, BOXED)
     run_kernel(op, dtype, ys, nys, xs, n, a)
     for k in range(nys):
         (<Tensor>ys[k]).storage.version += 1

@@ -11,7 +11,7 @@ from fastgrad._core import (
     no_grad,
     set_grad_enabled,
 )
-from fastgrad.autograd import function, graph
+from fastgrad.autograd import function, functional, graph
 from fastgrad.autograd.custom import custom_jvp, custom_vjp
 from fastgrad.autograd.function import once_differentiable
 from fastgrad.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
