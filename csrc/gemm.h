@@ -273,7 +273,7 @@ static inline int FN(ours)(int64_t m, int64_t n, int64_t k, int transposed) {
     if (m == 1 && !transposed) return 0;
     if (FG_VECTOR < 32 || (n % LANES != 0 && n < 4 * LANES)) return 0;
     double work = (double)m * (double)n * (double)k;
-    if (transposed) return work < 3e7 && (m >= 16 || k <= 16);
+    if (transposed) return work < 3e7 && (m >= (FG_VECTOR == 64 ? 16 : 8) || k <= 16);
     return FG_VECTOR == 64 ? work > 8e5 && work < 3e7 : work < 1e6;
 }
 

@@ -6,7 +6,7 @@ import platform
 import numpy as np
 
 from ._core import _blas
-from ._core.tensor import blas_state, chosen_set, kernel_sets, set_blas_threads
+from ._core.tensor import blas_state, chosen_set, kernel_sets, set_blas_threads, set_threads, threads
 from ._version import __version__
 
 
@@ -20,6 +20,7 @@ def show_config():
         "platform": f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors",
         "instruction set": f"{chosen_set()} (this processor runs {sets}; FASTGRAD_ISA chooses)",
         "BLAS": f"{_blas.info()} (FASTGRAD_BLAS chooses)",
+        "threads": f"{get_num_threads()} for large products, {threads()} for large elementwise operations",
     }
     width = max(map(len, rows))
     return "\n".join(f"{name:<{width}}  {text}" for name, text in rows.items())
@@ -31,11 +32,18 @@ def get_num_threads():
 
 
 def set_num_threads(n):
-    """Sets the number of threads that BLAS uses for large products. This holds for the whole process, NumPy included.
+    """Sets the number of threads for large products, which BLAS runs, and for large elementwise operations.
 
-    fastgrad never sets it by itself. Raises RuntimeError where the BLAS in use cannot be told.
+    Until it is called, products use what BLAS has chosen and elementwise operations one thread. From then on operations on
+    64 thousand elements and more (16 thousand for exponentials and the like) are divided among up to n threads, with
+    the same bits as a result; where the other processors turn out to be busy they go on with one. The number of BLAS
+    holds for the whole process, NumPy included. Raises RuntimeError where the BLAS in use cannot be told.
+
+    >>> import fastgrad as fg
+    >>> fg.set_num_threads(1)
     """
     if n < 1:
         raise ValueError(f"set_num_threads: expected a positive number, got {n}")
     if not set_blas_threads(n) and n != get_num_threads():
         raise RuntimeError("set_num_threads: the BLAS in use cannot be told how many threads to use")
+    set_threads(n)

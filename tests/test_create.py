@@ -471,16 +471,6 @@ def test_modules_are_imported_when_they_are_used():
     subprocess.run([sys.executable, "-P", "-c", code], check=True, timeout=60)
 
 
-def test_threads_of_blas():
-    before = fg.get_num_threads()
-    assert before >= 1
-    fg.set_num_threads(1)
-    assert fg.get_num_threads() == 1
-    fg.set_num_threads(before)
-    with pytest.raises(ValueError, match="positive"):
-        fg.set_num_threads(0)
-
-
 def test_show_config_names_what_is_in_use():
     text = fg.show_config()
     for word in (fg.__version__, np.__version__, "instruction set", "BLAS"):

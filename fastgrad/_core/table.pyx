@@ -100,6 +100,7 @@ def op(name, *, shape, dtype, vjp=REQUIRED, jvp=None, batch=None, kernel=None, o
     o.dense = dense
     o.keeps_history = keeps_history
     o.flops = (lambda a, x: elements(x)) if flops is None and shape == "REDUCE" else flops
+    o.cost = flops if type(flops) is int else 1
     o.numpy = numpy
     o.sample = sample
     o.doc = doc

@@ -103,6 +103,7 @@ cdef class Op:
     cdef int8_t out_fixed[MAX_Y]
     cdef int8_t fast_out                # elementwise: dtype of the output, -1 = that of the input
     cdef readonly bint elementwise      # SAME or BROADCAST over T or F inputs, one output
+    cdef int cost                       # operations for each element of the output, where `flops` is a number
     cdef readonly bint dense            # the kernel wants dense inputs
     cdef readonly bint is_view
     cdef readonly bint keeps_history    # copy_, fill_: an in-place target keeps its history (zero, but known)

@@ -918,14 +918,38 @@ cdef list views_plain(Op op, Tensor x, list lays, list offsets, Attrs a):
     return outs
 
 
+# ---- threads -------------------------------------------------------------------------------------------------------
+
+cdef extern from "parallel.h":
+    enum: FG_PARALLEL_WORK
+    int fg_set_threads(int n)
+    int fg_threads()
+    int fg_run_elementwise(fg_call* call, int cost) noexcept nogil
+
+cdef int64_t big = BIG      # less while there are threads to run it on
+
+
+def set_threads(int n):
+    """Lets large elementwise operations use up to n threads; returns how many it will be."""
+    global big
+    n = fg_set_threads(n)
+    big = FG_PARALLEL_WORK if n > 1 else BIG
+    return n
+
+
+def threads():
+    """How many threads a large elementwise operation may use."""
+    return fg_threads()
+
+
 # ---- running a kernel ----------------------------------------------------------------------------------------------
 
 cdef inline int run_call(Op op, fg_call* c, int64_t work) except -1:
     """Runs one filled call; its code becomes an exception."""
     cdef int rc
-    if work >= BIG:
+    if work >= big:
         with nogil:
-            rc = c.kernel(c)
+            rc = fg_run_elementwise(c, op.cost) if op.elementwise else c.kernel(c)
     else:
         rc = c.kernel(c)
     return 0 if rc == FG_OK else run_again(op, c, rc, work)
@@ -937,7 +961,7 @@ cdef int run_again(Op op, fg_call* c, int rc, int64_t work) except -1:
     if rc == FG_ESCRATCH:
         scratch = new_storage(c.value)
         c.scratch = scratch.data
-        if work >= BIG:
+        if work >= big:
             with nogil:
                 rc = c.kernel(c)
         else:
@@ -1084,7 +1108,7 @@ cdef object apply1(Op op, Tensor x, Attrs a):
     cdef int dtype = x.dtype
     cdef int rc
     if ((here.special | x.flags) & SPECIAL or not op.elementwise or not x.layout.c.flags & FG_DENSE
-            or x.layout.c.size >= BIG or op.kernels[dtype] == NULL):
+            or x.layout.c.size >= big or op.kernels[dtype] == NULL):
         return apply(op, &px, 1, a)
     out = new_tensor(x.layout, op.fast_out if op.fast_out >= 0 else dtype)
     set_view(&v[0], out)
@@ -1149,7 +1173,7 @@ cdef object apply2(Op op, object x, object y):
         lay = a.layout
     else:
         return apply(op, ps, 2, None)
-    if lay.c.size >= BIG:
+    if lay.c.size >= big:
         return apply(op, ps, 2, None)
     out = new_tensor(lay, op.fast_out if op.fast_out >= 0 else dtype)
     set_view(&v[0], out)
