@@ -8,7 +8,7 @@ the run itself is recorded, and that is all there is to higher orders.
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from .memory cimport Layout
 from .tensor cimport *
@@ -56,22 +56,43 @@ cdef bint is_active(uint32_t run) noexcept:
 
 # ---- the order -----------------------------------------------------------------------------------------------------
 
+cdef enum:
+    FEW = 64                        # nodes up to which a run allocates nothing
+
 cdef struct order_t:
     PyObject** nodes                # owned; inputs before consumers
     int64_t count, room
+    PyObject* few[FEW]
 
 cdef struct frame_t:
     PyObject* node                  # borrowed: an edge or the caller holds it
     int32_t next
 
+cdef void begin(order_t* o) noexcept:
+    o.nodes = o.few
+    o.count = 0
+    o.room = FEW
+
+
+cdef void end(order_t* o) noexcept:
+    if o.nodes != o.few:
+        PyMem_Free(o.nodes)
+
+
+cdef void* grown(void* old, const void* few, int64_t room, size_t itemsize) except NULL:
+    """Room for twice as many items; the first, `few`, is not on the heap."""
+    cdef void* new = PyMem_Realloc(NULL if old == few else old, <size_t>(2 * room) * itemsize)
+    if new == NULL:
+        raise MemoryError("no memory for the order of the backward pass")
+    if old == few:
+        memcpy(new, few, <size_t>room * itemsize)
+    return new
+
+
 cdef int append(order_t* o, PyObject* node) except -1:
-    cdef PyObject** grown
     if o.count == o.room:
-        grown = <PyObject**>PyMem_Realloc(o.nodes, <size_t>(2 * o.room + 64) * sizeof(PyObject*))
-        if grown == NULL:
-            raise MemoryError("no memory for the order of the backward pass")
-        o.nodes = grown
-        o.room = 2 * o.room + 64
+        o.nodes = <PyObject**>grown(o.nodes, o.few, o.room, sizeof(PyObject*))
+        o.room *= 2
     raw_incref(node)
     o.nodes[o.count] = node
     o.count += 1
@@ -81,10 +102,10 @@ cdef int append(order_t* o, PyObject* node) except -1:
 cdef int sort(order_t* o, list outputs, uint32_t run, bint freed=False) except -1:
     """Appends every node that the outputs depend on, inputs first, and stamps it with this run. freed: nodes whose saves are gone
     are no error."""
-    cdef frame_t* stack = NULL
-    cdef frame_t* grown
+    cdef frame_t few[FEW]
+    cdef frame_t* stack = few
     cdef frame_t* top
-    cdef int64_t depth = 0, room = 0
+    cdef int64_t depth = 0, room = FEW
     cdef Node n
     cdef PyObject* child
     try:
@@ -106,11 +127,8 @@ cdef int sort(order_t* o, list outputs, uint32_t run, bint freed=False) except -
                 n.run = run
                 n.state &= ~N_NEEDED
                 if depth == room:
-                    grown = <frame_t*>PyMem_Realloc(stack, <size_t>(2 * room + 64) * sizeof(frame_t))
-                    if grown == NULL:
-                        raise MemoryError("no memory for the order of the backward pass")
-                    stack = grown
-                    room = 2 * room + 64
+                    stack = <frame_t*>grown(stack, few, room, sizeof(frame_t))
+                    room *= 2
                 stack[depth].node = <PyObject*>n
                 stack[depth].next = 0
                 depth += 1
@@ -127,7 +145,8 @@ cdef int sort(order_t* o, list outputs, uint32_t run, bint freed=False) except -
                 if n is None:
                     break
     finally:
-        PyMem_Free(stack)
+        if stack != few:
+            PyMem_Free(stack)
     return 0
 
 
@@ -400,9 +419,7 @@ cdef object run(list outputs, list gradients, list wanted, bint keep, int create
     global nactive, last_run
     if nactive == RUNS:
         raise RecursionError(f"more than {RUNS} backward runs are active at once")
-    order.nodes = NULL
-    order.count = 0
-    order.room = 0
+    begin(&order)
     last_run += 1
     if last_run == 0:
         last_run = 1
@@ -449,7 +466,7 @@ cdef object run(list outputs, list gradients, list wanted, bint keep, int create
         for k in range(order.count):
             drop_gradients(<Node>order.nodes[k])
             raw_decref(order.nodes[k])
-        PyMem_Free(order.nodes)
+        end(&order)
         here.recording = before
         here.runs -= 1
         forget_run(me)
@@ -472,8 +489,7 @@ cdef bint leads_elsewhere(Tensor y, list wanted) except -1:
     cdef int64_t k
     cdef Tensor t
     global last_run
-    order.nodes = NULL
-    order.count = order.room = 0
+    begin(&order)
     last_run += 1
     if last_run == 0:
         last_run = 1
@@ -485,7 +501,7 @@ cdef bint leads_elsewhere(Tensor y, list wanted) except -1:
     finally:
         for k in range(order.count):
             raw_decref(order.nodes[k])
-        PyMem_Free(order.nodes)
+        end(&order)
 
 
 cdef int forget_run(uint32_t me) except -1:

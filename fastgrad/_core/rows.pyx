@@ -258,17 +258,31 @@ cdef Attrs shaped(Attrs a, Layout s):
     return b
 
 
+cdef Attrs last_label_attrs = new_attrs()   # immutable as all are; a training loop asks for the same again and again
+
+
+cdef Attrs label_attrs(int axis, int mode, int64_t ignored, double smoothing):
+    global last_label_attrs
+    cdef Attrs a = last_label_attrs
+    if a.c.axis == axis and a.c.mode == mode and a.c.i[0] == ignored and a.c.f[0] == smoothing:
+        return a
+    a = new_attrs()
+    a.c.axis = axis
+    a.c.mode = mode
+    a.c.i[0] = ignored
+    a.c.f[0] = smoothing
+    last_label_attrs = a
+    return a
+
+
 cdef object label_loss(Op o, Tensor x, Tensor labels, Tensor weight, object ignore_index, object reduction, double smoothing):
-    cdef Attrs a = new_attrs()
+    cdef Attrs a
     cdef fg_layout* l = &x.layout.c
     cdef fg_layout* t = &labels.layout.c
     cdef int axis = 1 if l.ndim > 1 else 0
     cdef int k
     cdef PyObject* xs[3]
-    a.c.axis = axis
-    a.c.mode = mode_of(reduction, o.name)
-    a.c.i[0] = ignore_index
-    a.c.f[0] = smoothing
+    a = label_attrs(axis, mode_of(reduction, o.name), ignore_index, smoothing)
     if l.ndim == 0:
         raise ShapeError(f"{o.name}: expected scores of shape (N, C), (C) or (N, C, ...), got a 0-d tensor")
     if not 0 <= smoothing <= 1:
