@@ -39,7 +39,7 @@ class _Place:
     def __init__(self, call, t):
         self.call = call
         self.meta = (tuple(t.shape), t.dtype)
-        self.tensor = None
+        self.tensor = self.version = None
 
     def read(self):
         if self.tensor is None:
