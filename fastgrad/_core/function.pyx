@@ -42,7 +42,6 @@ class Context:
     def __init__(self, function):
         self._function = function
         self._saved = ()
-        self._saved_for_forward = ()
         self._inputs = ()           # (layout, dtype) of each argument, None for one that is no Tensor
         self._outputs = ()          # (layout, dtype, which output of the node or -1) of each result, None for what is no Tensor
         self._constant = ()
@@ -54,15 +53,10 @@ class Context:
         """Keeps tensors (or None) for backward, which reads them as ``ctx.saved_tensors``."""
         self._saved = checked_saves("save_for_backward", tensors)
 
-    def save_for_forward(self, *tensors):
-        """Keeps tensors (or None) for `jvp`, which reads them as ``ctx.saved_tensors``."""
-        self._saved_for_forward = checked_saves("save_for_forward", tensors)
-
     @property
     def saved_tensors(self):
         """What was saved. Raises RuntimeError where one was modified in place since."""
-        saved = self._saved or self._saved_for_forward
-        return tuple([read_save(t, self) if isinstance(t, Saved) else t for t in saved])
+        return tuple([read_save(t, self) if isinstance(t, Saved) else t for t in self._saved])
 
     def mark_non_differentiable(self, *tensors):
         """Outputs that are constants for the tape."""
@@ -276,11 +270,6 @@ class Function:
     def backward(ctx, *grad_outputs):
         """Computes the gradients of the arguments from those of the outputs."""
         raise NotImplementedError("a Function must define a static method backward(ctx, *grad_outputs)")
-
-    @staticmethod
-    def jvp(ctx, *tangents):
-        """Computes the tangents of the outputs from those of the arguments (None for one without), for forward mode."""
-        raise NotImplementedError("to be used in forward mode, a Function must define a static method jvp(ctx, *tangents)")
 
     @classmethod
     def apply(cls, *args):

@@ -180,19 +180,8 @@ class _JvpNode(Function):
         outputs, call["result"] = flatten(custom._function(*custom._arguments(call, leaves)))
         ctx.custom, ctx.call = custom, call
         ctx.leaves = _without_tensors(leaves)
-        kept = [x for x in leaves if type(x) is Tensor]
-        ctx.save_for_backward(*kept)
-        ctx.save_for_forward(*kept)
+        ctx.save_for_backward(*[x for x in leaves if type(x) is Tensor])
         return tuple(outputs)
-
-    @staticmethod
-    def jvp(ctx, _custom, _call, *tangents):
-        saved = iter(ctx.saved_tensors)
-        leaves = _with_tensors(ctx.leaves, saved)
-        ts = [
-            (zeros_like(x) if t is None else t) if _is_real(x) else None for x, t in zip(leaves, tangents, strict=True)
-        ]
-        return tuple(ctx.custom._tangents(ctx.call, leaves, ts))
 
     @staticmethod
     def backward(ctx, *gs):
