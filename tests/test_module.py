@@ -3,6 +3,8 @@
 import copy
 import gc
 import pickle
+import subprocess
+import sys
 import weakref
 from collections import OrderedDict
 
@@ -362,6 +364,33 @@ def test_forward_may_be_replaced():
     assert net(1) == 1
     net[0].forward = lambda x: x + 1
     assert net(1) == net[0](1) == 2
+
+
+def test_forward_of_a_class_may_be_replaced_at_any_time():
+    # In a process of its own: once a module has had a hook, nothing is looked up in advance.
+    code = """
+from fastgrad import nn
+
+class Base(nn.Module):
+    def forward(self, x):
+        return x
+
+class Derived(Base):
+    pass
+
+net = nn.Sequential(Base(), Derived())
+assert net(1) == net(1) == 1
+Base.forward = lambda self, x: x + 1
+assert net(1) == 3
+Derived.forward = lambda self, x: 10 * x
+assert net(1) == net[1](2) == 20
+del Derived.forward
+assert net(1) == 3
+copy = nn.Identity.__new__(nn.Identity)
+copy.__setstate__({**nn.Identity().__dict__, "forward": len})
+assert nn.Sequential(copy)("abc") == 3
+"""
+    subprocess.run([sys.executable, "-P", "-c", code], check=True, timeout=60)
 
 
 def test_hooks_run_inside_sequential():
