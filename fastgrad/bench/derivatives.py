@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from . import harness
-from .contenders import library, one_line
+from .contenders import library, one_line, torch_alike
 from .problem import NotTimedError
 from .results import Table, Verdict
 
@@ -26,12 +26,8 @@ WIDE = (100, 100, 100)
 
 
 def section(context):
-    run, libraries = context.run, {}
-    for name in ("fastgrad", "torch"):
-        try:
-            libraries[name] = library(name)
-        except NotTimedError as reason:
-            run.note(name, str(reason))
+    run = context.run
+    libraries = torch_alike(run)
     _products(context, libraries)
     _matrices(context, libraries)
 

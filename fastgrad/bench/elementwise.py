@@ -3,8 +3,7 @@
 import numpy as np
 
 from . import harness
-from .contenders import library
-from .problem import NotTimedError
+from .contenders import torch_alike
 from .results import Measure, Table, Verdict
 
 ELEMENTS = 100_000
@@ -30,12 +29,8 @@ OUT = {"exp", "tanh", "log", "sin", "sqrt"}  # what is a ufunc writes into an ar
 
 
 def section(context):
-    run, libraries = context.run, {}
-    for name in ("fastgrad", "torch"):
-        try:
-            libraries[name] = library(name)
-        except NotTimedError as reason:
-            run.note(name, str(reason))
+    run = context.run
+    libraries = torch_alike(run)
     columns = ["fastgrad", "NumPy", "torch", "error of fastgrad", "error of NumPy"]
     table = Table("elementwise", f"Elementwise functions, for each of {ELEMENTS:,} elements", columns, "fastgrad")
     table.note = "NumPy writes into an array that exists. Errors are the largest of 10^6 arguments, against float64."

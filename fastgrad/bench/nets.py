@@ -8,20 +8,16 @@ import numpy as np
 from fastgrad.datasets import load_digits
 
 from . import harness
-from .contenders import CONTENDERS, available, library, one_line
-from .problem import Net, NotTimedError, Problem, checked
+from .contenders import CONTENDERS, available, one_line, torch_alike
+from .problem import Net, Problem, checked
 from .results import Table
 
 BATCH, STEPS, TOLERANCE = 32, 56, 1e-3
 
 
 def section(context):
-    run, libraries = context.run, {}
-    for name in ("fastgrad", "torch"):
-        try:
-            libraries[name] = library(name)
-        except NotTimedError as reason:
-            run.note(name, str(reason))
+    run = context.run
+    libraries = torch_alike(run)
     _epoch(context, libraries)
     table = Table("nets", "Other losses and layers, float32, forward and backward", ["fastgrad", "torch"], "fastgrad")
     table.note = "The nets with AdamW, fused in PyTorch. The first losses must agree with PyTorch's."

@@ -78,6 +78,17 @@ def library(module):
         raise NotTimedError(f"is installed but does not load: {one_line(error)}") from error
 
 
+def torch_alike(run):
+    """fastgrad and, where it is installed, PyTorch, by name; what is missing is noted in the run with the reason."""
+    found = {}
+    for name in ("fastgrad", "torch"):
+        try:
+            found[name] = library(name)
+        except NotTimedError as reason:
+            run.note(name, str(reason))
+    return found
+
+
 def available(run, names=None):
     """Name -> maker of the contenders that are here; the others are noted in the run with the reason."""
     found = {}
