@@ -1,6 +1,6 @@
 /* How a Tensor's object comes and goes. Tensors are made and dropped at every operation: reusing their memory without
  * filling fields twice, and a __dict__ that is made when first needed (the interpreter makes it where a type only says
- * at which offset it goes), save 200 instructions for each over what Cython does. */
+ * at which offset it goes), are a good part of what an operation costs: docs/design.md has the count. */
 #ifndef FG_TENSOROBJECT_H
 #define FG_TENSOROBJECT_H
 
