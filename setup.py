@@ -1,6 +1,6 @@
 """Builds the extension modules; everything else about the project is in pyproject.toml.
 
-Every fastgrad/_core/NAME.pyx is one extension. Exactly one of them, tensor, links the C kernels: the others reach
+Every fastgrad/_core/NAME.pyx is one extension. Exactly one of them, kernels, links the C kernels: the others reach
 kernels and state through its .pxd, so a kernel table or a cache exists once in a process.
 
 FASTGRAD_BUILD=debug turns on Cython's checks and assertions; asan adds AddressSanitizer and UBSan to that. Each kind
@@ -27,7 +27,7 @@ if BUILD not in BUILDS:
 CHECKED = BUILD != "release"
 BUILD_BASE = "build" if BUILD == "release" else f"build/{BUILD}"
 JOBS = min(2, os.cpu_count() or 1)
-LINKS_KERNELS = "fastgrad._core.tensor"
+LINKS_KERNELS = "fastgrad._core.kernels"
 GENERATED = f"{BUILD_BASE}/cython-{Cython.__version__}"
 
 DIRECTIVES = {

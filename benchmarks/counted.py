@@ -48,6 +48,23 @@ def scalar_chain():
     return run
 
 
+def scalar_graph():
+    """The mix of micrograd's moons net: sums of products, relu, numbers as operands, leaves used many times."""
+    w, x = [fg.tensor(0.1 * k, requires_grad=True) for k in range(1, 17)], [0.3 - 0.05 * k for k in range(16)]
+
+    def run():
+        total = None
+        for shift in w:
+            score = shift
+            for p, v in zip(w, x, strict=True):
+                score = score + p * v
+            y = score.relu()
+            total = y * y if total is None else total + y**2 * y - -y
+        (total * 0.01).backward()
+
+    return run
+
+
 def broadcast_add():
     x, b = leaf(64, 64), leaf(64)
     return lambda: (x + b).sum().backward()
@@ -117,6 +134,7 @@ def data_loader():
 WORKLOADS = [
     recorded_mul,
     scalar_chain,
+    scalar_graph,
     broadcast_add,
     elementwise,
     reductions,

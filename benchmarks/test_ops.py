@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from fastgrad._core.kernels import chosen_set, kernel_sets, use_set
 from fastgrad._core.table import functions, records
-from fastgrad._core.tensor import chosen_set, kernel_sets, use_set
 
 import fastgrad as fg
 

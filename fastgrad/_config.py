@@ -6,7 +6,7 @@ import platform
 import numpy as np
 
 from ._core import _blas
-from ._core.tensor import blas_state, chosen_set, kernel_sets, set_blas_threads, set_threads, threads
+from ._core.kernels import blas_state, chosen_set, kernel_sets, set_blas_threads, set_threads, threads
 from ._version import __version__
 
 

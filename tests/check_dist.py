@@ -13,6 +13,7 @@ WHEEL_HAS = [
     "fastgrad/__init__.pyi",
     "fastgrad/py.typed",
     "fastgrad/_core/tensor.*.so",
+    "fastgrad/_core/kernels.*.so",
     "fastgrad/datasets/digits.npz",
     "fastgrad/datasets/README.md",
     "fastgrad-*.dist-info/licenses/LICENSE",

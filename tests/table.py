@@ -7,7 +7,7 @@ from fastgrad._core.table import functions
 
 import fastgrad as fg
 
-RECORDS = sys.modules["fastgrad._core.tensor"].records()
+RECORDS = sys.modules["fastgrad._core.kernels"].records()
 
 
 def function_of(name):

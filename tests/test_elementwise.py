@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from fastgrad._core.tensor import records
+from fastgrad._core.kernels import records
 
 import fastgrad as fg
 from fastgrad import autograd

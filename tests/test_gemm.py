@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from fastgrad._core.tensor import kernel_sets, use_set
+from fastgrad._core.kernels import kernel_sets, use_set
 
 import fastgrad as fg
 import fastgrad.nn.functional as F

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from fastgrad._core.tensor import chosen_set, kernel_sets, records, use_set
+from fastgrad._core.kernels import chosen_set, kernel_sets, records, use_set
 
 import fastgrad as fg
 
@@ -376,7 +376,7 @@ def test_every_set_agrees_with_the_baseline(name):
 
 
 def test_the_environment_forces_a_set():
-    program = "from fastgrad._core.tensor import chosen_set; print(chosen_set())"
+    program = "from fastgrad._core.kernels import chosen_set; print(chosen_set())"
     for name in SETS:
         found = subprocess.run(
             [sys.executable, "-P", "-c", program],

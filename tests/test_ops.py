@@ -12,7 +12,7 @@ import fastgrad as fg
 _spec = importlib.util.spec_from_file_location("table_samples", Path(__file__).with_name("table.py"))
 table = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(table)
-core = sys.modules["fastgrad._core.tensor"]
+core = sys.modules["fastgrad._core.kernels"]
 
 DIFFERENTIABLE = table.cases(differentiable=True)
 ALL = table.cases()

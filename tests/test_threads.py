@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 import pytest
-from fastgrad._core.tensor import set_threads, threads
+from fastgrad._core.kernels import set_threads, threads
 
 import fastgrad as fg
 
@@ -84,7 +84,7 @@ def test_python_threads_share_the_pool():
 def test_a_forked_child_has_threads_of_its_own():
     program = """
 import os, sys, fastgrad as fg
-from fastgrad._core.tensor import set_threads
+from fastgrad._core.kernels import set_threads
 x = fg.ones(300_000)
 set_threads(2)
 for _ in range(10):

@@ -26,11 +26,11 @@ for _name in FAMILIES:
 table.check_table()
 from . import transforms  # noqa: E402
 from ._errors import DTypeError, MissingState, ShapeError  # noqa: E402
-from .backward import RemovableHandle, backward, grad  # noqa: E402
 from .convert import set_printer  # noqa: E402
 from .copying import Parameter  # noqa: E402
 from .create import contiguous_format, device, preserve_format, strided  # noqa: E402
 from .function import Function, once_differentiable  # noqa: E402
+from .gradients import RemovableHandle, backward, grad  # noqa: E402
 from .memory import DTYPES, Size, empty_cache, memory_stats, reset_peak_memory_stats  # noqa: E402
 from .memory import DType as dtype  # noqa: E402
 from .modes import (  # noqa: E402

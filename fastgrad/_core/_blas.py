@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy
 
-from .tensor import blas_state, close_blas, open_blas
+from .kernels import blas_state, close_blas, open_blas
 
 
 class Provider(NamedTuple):

@@ -11,8 +11,10 @@ from libc.string cimport memmove
 import warnings
 
 from .levels cimport *
+from .promote cimport cast, common_dtype, wanted_dtype
 from .shape cimport swapped, unsqueezed
 from .tensor cimport *
+from .views cimport apply_view, apply_views
 
 from .table import PATTERN, ROWS, composed, functions
 

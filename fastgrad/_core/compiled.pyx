@@ -16,6 +16,7 @@ from .assemble cimport assembled
 from .program cimport Program
 from .recorder cimport Record, collected, difference, frozen
 from .tensor cimport *
+from .views cimport settle
 
 from .recorder import CompileError
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from .create cimport array_of, check_options, code_of
 from .memory cimport DType
+from .promote cimport cast
 from .tensor cimport *
 
 from .memory import DTYPES

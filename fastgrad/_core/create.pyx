@@ -19,6 +19,7 @@ import numpy as np
 
 from .levels cimport batched_like
 from .memory cimport DType, foreign_storage
+from .promote cimport cast
 from .shape cimport read_shape
 from .tensor cimport *
 

@@ -12,6 +12,7 @@ from cpython.object cimport PyObject
 from libc.math cimport INFINITY
 
 from .inplace cimport inplace
+from .promote cimport cast
 from .shape cimport expand_to
 from .tensor cimport *
 

@@ -10,9 +10,11 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from .backward cimport fitted, run
 from .levels cimport *
+from .promote cimport cast, common_dtype, wanted_dtype
 from .reduce cimport sum_over
 from .shape cimport contiguous_of, expand_to, permuted, reshape_to
 from .tensor cimport *
+from .views cimport apply_view, apply_views, view_plain, views_plain
 
 cdef extern from "Python.h":
     void raw_incref "Py_INCREF"(PyObject*)

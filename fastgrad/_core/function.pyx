@@ -10,6 +10,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 
+from .promote cimport cast
 from .saving cimport Kept
 from .tensor cimport *
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from .inplace cimport inplace
 from .memory cimport Attrs, Layout
+from .promote cimport cast
 from .shape cimport dim_of, expand_to
 from .table cimport give, shape_rule
 from .tensor cimport *

@@ -1,7 +1,7 @@
 """In-place operations: the kernel writes the memory, the tape takes ordinary ops.
 
 A target that is no view takes the history ``new = op(old, ...)``. For a view, its base takes ``base' = write(base, new)`` and
-the view becomes stale: it is remade as a view of base' when next read (`settle` in tensor.pyx), so that gradients of the
+the view becomes stale: it is remade as a view of base' when next read (`settle` in views.pyx), so that gradients of the
 base see every path. What a rule needs of the old value is copied before the kernel runs; rules that do not read it copy
 nothing. Every refusal comes before the first write.
 """
@@ -10,7 +10,9 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 
+from .promote cimport cast, wanted_dtype
 from .tensor cimport *
+from .views cimport pattern, settle
 
 from ._errors import DTypeError, ShapeError
 

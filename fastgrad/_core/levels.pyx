@@ -15,8 +15,10 @@ from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free, malloc
 from cpython.object cimport PyObject
 
+from .promote cimport cast
 from .shape cimport expand_to, reshape_to
 from .tensor cimport *
+from .views cimport settle
 
 cdef extern from "Python.h":
     void raw_incref "Py_INCREF"(PyObject*)

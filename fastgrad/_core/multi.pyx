@@ -7,6 +7,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
+from .promote cimport compact
 from .tensor cimport *
 
 from ._errors import DTypeError, MissingState, ShapeError

@@ -15,6 +15,7 @@ import numpy as np
 from .create cimport array_of, check_options, code_of, default_code, finished, layout_like, sizes_layout
 from .inplace cimport inplace
 from .levels cimport behind, boxed, drawn_levels
+from .promote cimport cast
 from .tensor cimport *
 
 from ._errors import DTypeError

@@ -25,6 +25,7 @@ from .memory cimport births, forget_notes, foreign_storage, lives, note
 from .plan cimport Plan
 from .random cimport Generator
 from .tensor cimport *
+from .views cimport settle
 
 cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(void*)

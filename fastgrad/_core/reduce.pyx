@@ -10,6 +10,7 @@ from libc.stdint cimport int64_t
 
 from .create cimport code_of
 from .elementwise cimport over, times, where
+from .promote cimport cast
 from .shape cimport axes_mask, dim_of, expand_to, permuted, reshape_to
 from .tensor cimport *
 

@@ -8,6 +8,7 @@ from libc.string cimport memcpy
 
 from .create cimport code_of
 from .elementwise cimport cross, params, times, where
+from .promote cimport cast
 from .reduce cimport mean_over, sum_over
 from .shape cimport dim_of, expand_to, read_shape, reshape_to
 from .table cimport give, shape_rule

@@ -11,7 +11,9 @@ from libc.string cimport memcpy
 
 from .inplace cimport inplace
 from .memory cimport Attrs, Layout
+from .promote cimport cast
 from .tensor cimport *
+from .views cimport apply_view, apply_views, settle
 
 from ._errors import ShapeError
 from .table import LINEAR, PATTERN, functions, joint, op, publish

@@ -14,7 +14,8 @@ from libc.string cimport memset
 from .inplace cimport inplace as run_inplace
 from .tensor cimport *
 from ._errors import ShapeError
-from .tensor import declared, install, kernel_names, records
+from .kernels import declared, kernel_names, records
+from .tensor import install
 
 # What the derivative kind of a record may be. Not given: derived as the transpose of the vjp.
 DIAGONAL = "diagonal"           # elementwise: the vjp rule applied to a tangent is the jvp

@@ -1,5 +1,5 @@
-# The map of the core: ops, nodes, tensors, and the one way to run an op.
-# Arrows: everything else in _core cimports this; this cimports memory alone.
+# The map of the core: nodes, tensors, and the one way to run an op.
+# Arrows: everything else in _core cimports this; this cimports kernels and memory.
 
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from cpython.object cimport PyObject
@@ -9,23 +9,12 @@ from .memory cimport (
     strided_layout, FG_BOOL, FG_DENSE, FG_F32, FG_F64, FG_I32, FG_I64, FG_MAX_DIMS, FG_NDTYPES, FG_OVERLAP, FG_U8)
 
 
-cdef extern from "fg.h":
-    enum: FG_OK, FG_EINDEX, FG_EDIVZERO, FG_ENOMEM, FG_EDOMAIN, FG_ESCRATCH
-    ctypedef struct fg_view:
-        void* data
-        const fg_layout* lay
-        int64_t dtype
-    ctypedef struct fg_call
-    ctypedef int (*fg_kernel)(fg_call*) noexcept nogil
-    ctypedef struct fg_call:
-        fg_kernel kernel
-        const fg_attrs* attrs
-        fg_view* v
-        void* scratch
-        int32_t nout
-        int32_t nin
-        int64_t where
-        int64_t value
+from .kernels cimport (
+    ARG_A, ARG_G, ARG_GS, ARG_NEEDS, ARG_NODE, ARG_S, ARG_SHAPES, ARG_T, ARG_X, ARG_Y, BIT_S, BIT_Y, D_ACCUMULATE,
+    D_ANY, D_ATTR, D_COMMON, D_FIXED, D_REAL, J_DERIVED, J_DIAGONAL, J_GIVEN, J_LINEAR, J_MULTILINEAR, J_NONE,
+    J_REDUCED, MAX_ARGS, MAX_X, MAX_Y, Op, arg_t, big, byte_copier, change_world, declare, fg_call, fg_kernel, fg_view,
+    find_kernels, infer_fn, raise_code, raise_dtype, replay_calls, rule_t, run_elementwise, world, FG_EDIVZERO,
+    FG_EDOMAIN, FG_EINDEX, FG_ENOMEM, FG_ESCRATCH, FG_OK)
 
 cdef extern from "thread.h":
     ctypedef struct fg_thread:
@@ -57,84 +46,18 @@ cdef enum:
     SPECIAL = LEVELLED | WATCHED | RECORDED     # what apply() must look at before the plain path
 
 
-# ---- records -------------------------------------------------------------------------------------------------------
-cdef enum:
-    MAX_X = 24          # inputs that a rule can name: bit i of a mask is x_i, ...
-    BIT_Y = 24          # ... bit 24 + k is y_k, ...
-    BIT_S = 32          # ... bit 32 + i is s_i
-    MAX_ARGS = 16
-    MAX_Y = 8           # outputs of an op
-
-cdef enum:              # where an argument of a rule comes from
-    ARG_G, ARG_GS, ARG_Y, ARG_X, ARG_S, ARG_A, ARG_NEEDS, ARG_SHAPES, ARG_NODE, ARG_T
-
-cdef struct arg_t:
-    uint8_t kind
-    uint8_t index
-
-cdef struct rule_t:
-    PyObject* call      # owned; NULL: this input has no derivative
-    uint64_t mask       # what it names, hence what the tape saves for it
-    int32_t nargs
-    arg_t args[MAX_ARGS]
-
-cdef enum:              # how a tangent follows from the record
-    J_NONE, J_DERIVED, J_GIVEN, J_DIAGONAL, J_LINEAR, J_MULTILINEAR, J_REDUCED
-
-cdef enum:              # the dtype letters of a record
-    D_COMMON            # T  cast to the promoted dtype of all T and F inputs
-    D_REAL              # F  as T, and integers become the default real dtype
-    D_ANY               # .  (inputs) taken as it is
-    D_FIXED             # i b f d  int64, bool, float32, float64
-    D_ACCUMULATE        # L  (outputs) as T, but int64 for integers and bool
-    D_ATTR              # a  (outputs) attrs.i[3]
-
-# Fills `lays` with new references to the layouts of the outputs; NULL leaves an output out.
-ctypedef int (*infer_fn)(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) except -1
-
-cdef class Op:
-    cdef readonly str name
-    cdef fg_kernel kernels[6]           # by common dtype
-    cdef infer_fn infer
-    cdef object infer_py                # a shape rule written in Python: rule(a, *shapes) -> shape or tuple of shapes
-    cdef int8_t in_kind[MAX_X]
-    cdef int8_t in_fixed[MAX_X]
-    cdef int8_t out_kind[MAX_Y]
-    cdef int8_t out_fixed[MAX_Y]
-    cdef int8_t fast_out                # elementwise: dtype of the output, -1 = that of the input
-    cdef readonly bint elementwise      # SAME or BROADCAST over T or F inputs, one output
-    cdef int cost                       # operations for each element of the output, where `flops` is a number
-    cdef readonly bint dense            # the kernel wants dense inputs
-    cdef readonly bint is_view
-    cdef readonly bint keeps_history    # copy_, fill_: an in-place target keeps its history (zero, but known)
-    cdef readonly bint joint
-    cdef readonly bint differentiable
-    cdef readonly int nin               # -1: any number, the last letter repeats
-    cdef readonly int outputs
-    cdef readonly int aux               # the last `aux` outputs are for the rules only: returned to nobody, no history
-    cdef rule_t* rules                  # one per input, or one if joint
-    cdef int nrules
-    cdef rule_t forward                 # the rule of a jvp that is given
-    cdef int8_t jvp_kind
-    cdef readonly str kernel, shape, dtype, jvp, family
-    cdef readonly object vjp, jvp_rule, batch, flops, sample, doc, public, numpy
-
-cdef Op declare(str name)               # the record of that name, filled or still to be filled by op()
-cdef int find_kernels(Op op) except -1
-
-
 # ---- the tape ------------------------------------------------------------------------------------------------------
-cdef struct edge_t:
-    PyObject* node      # owned: the node of an input that requires grad, else NULL
-    uint32_t at         # which output of that node
-
-cdef struct save_t:
-    PyObject* storage   # owned; NULL where only the layout is kept (s_i)
-    PyObject* layout    # owned
-    void* data
-    uint32_t version
-    uint8_t bit         # which x, y or s
-    uint8_t dtype
+cdef extern from "tape.h":
+    ctypedef struct edge_t "fg_edge":
+        PyObject* node
+        uint32_t at
+    ctypedef struct save_t "fg_save":
+        PyObject* storage
+        PyObject* layout
+        void* data
+        uint32_t version
+        uint8_t bit
+        uint8_t dtype
 
 cdef class NodeExtra:
     cdef list hooks     # [(output, id, callable)], in order of registration
@@ -219,6 +142,7 @@ cdef class Tensor:
     cdef PyObject* attributes   # the instance's __dict__, made when first needed. All fields: csrc/tensorobject.h
 
 cdef Tensor make_tensor(Storage storage, Layout lay, void* data, int dtype)     # part of a storage; no history
+cdef int default_real           # the dtype of new real tensors
 cdef Tensor new_tensor(Layout lay, int dtype)                                   # uninitialised
 cdef Tensor alias(Tensor x)                     # same memory, no history, no tangents, no view record
 cdef TensorExtra more_of(Tensor t)              # its extra, made when first needed
@@ -226,11 +150,11 @@ cdef int only_plain(Tensor t, str what, int flags) except -1    # an error where
 cdef Tensor scalar(double value, int dtype)
 cdef object coerce(object x, int like)          # a Tensor from a number or array; None where it cannot be
 cdef Tensor as_operand(object x, int like, str what)
-cdef int settle(Tensor t) except -1             # remakes the history of a stale view
 cdef int set_history(Tensor t, Node node, uint32_t at) except -1
-cdef Attrs pattern(Tensor t, const void* origin)
 cdef int require_grad(Tensor t) except -1       # makes t a leaf that requires grad
-cdef Tensor compact(Tensor x)                   # x itself if dense, else an unrecorded dense copy
+
+cdef enum:
+    SMALL_N = 8         # operands up to which a call needs no allocation
 
 # ---- the choke point -----------------------------------------------------------------------------------------------
 cdef object apply(Op op, PyObject** xs, int n, Attrs a)
@@ -238,19 +162,10 @@ cdef object apply_plain(Op op, PyObject** xs, int n, Attrs a)       # apply() wi
 cdef object apply1(Op op, Tensor x, Attrs a)
 cdef object apply2(Op op, object x, object y)
 cdef object apply_list(Op op, list xs, Attrs a)                     # None = an input left out
-cdef Tensor apply_view(Op op, Tensor x, Layout lay, int64_t offset, Attrs a)
-cdef list apply_views(Op op, Tensor x, list lays, list offsets, Attrs a)
-cdef Tensor view_plain(Op op, Tensor x, Layout lay, int64_t offset, Attrs a)        # whatever tangents x has
-cdef list views_plain(Op op, Tensor x, list lays, list offsets, Attrs a)
-cdef int common_dtype(Op op, PyObject** xs, int n, Attrs a) except -1
+cdef object execute(Op op, int common, PyObject** us, PyObject** ks, int n, Attrs a)    # the part of apply() that computes
 cdef int run_kernel(Op op, int common, PyObject** ys, int nys, PyObject** xs, int n, Attrs a) except -1
 cdef int apply_mutating(Op op, int dtype, PyObject** ys, int nys, PyObject** xs, int n, Attrs a) except -1   # writes ys
-cdef int wanted_dtype(Op op, int i, int common) noexcept               # that input i is cast to; -1: as it is
-cdef Tensor cast(Tensor x, int dtype)
 cdef bint has_rule(Op op, int i) noexcept
-cdef int raise_code(Op op, int rc, fg_call* c) except -1
-cdef int replay_calls(fg_call* calls, int64_t n, int64_t* at) noexcept nogil  # csrc/program.h
-cdef fg_kernel byte_copier() noexcept
 cdef int run_into(Op op, Tensor out, PyObject** xs, int n, Attrs a) except -1   # writes `out`: no history, no version
 
 # What Tensor's slots call and modules above this one fill in at import.
@@ -262,6 +177,9 @@ cdef struct slots_t:
     # of saving; pack is NULL while no saved_tensors_hooks are active
     int (*pack)(Node n) except -1
     Tensor (*unpack)(Node n, const save_t* s)
+    # of views, and of promotion
+    int (*settle)(Tensor t) except -1
+    object (*apply_prepared)(Op op, PyObject** xs, int n, Attrs a)
     # of the recorder, where the thread's RECORDED is set
     int (*record_call)(Op op, int common, PyObject** ys, int nys, PyObject** xs, int n, Attrs a) except -1   # before it runs
     int (*record_operand)(Tensor t) except -1           # whose memory another Tensor is about to share
@@ -292,4 +210,3 @@ cdef int door(Tensor t, str what) except -1     # before a value reaches Python:
 cdef Tensor peek(Leaf leaf)                     # the .grad of a leaf
 cdef int replace_grad(Leaf leaf, Tensor value) except -1
 cdef int forbid(str what) except -1             # before something that a compiled function cannot do
-cdef uint64_t world                             # counts changes of kernels, BLAS and default dtype

@@ -1,8 +1,8 @@
-"""Ops, nodes and tensors, and the one way to run an op: apply().
+"""Nodes, tensors, and the one way to run an op: apply().
 
-Design. Ops, nodes and tensors know each other, so they share this file; all else (views' user functions, in-place ops,
-backward, the table's families) sits above it. apply1() and apply2() are apply() with the common case in front: elementwise,
-one dtype, dense operands of one shape. They fall through to apply() for everything else.
+Design. Nodes and tensors know each other, and recording is most of what an op costs, so they share this file; all else (views,
+promotion, in-place ops, backward, the table's families) sits above it. apply1() and apply2() are apply() with the common case in
+front: elementwise, one dtype, dense operands of one shape. They fall through to apply() for everything else.
 Rejected: an ndarray per tensor (+35 ns per op), Python subclasses as results (+50-90 ns), nodes tracked by the garbage
 collector (a graph of a million nodes takes 4.5 times as long to build).
 """
@@ -14,12 +14,8 @@ from cpython.long cimport PyLong_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
-from libc.string cimport memcpy
 
-import os
 import weakref
-
-from ._errors import DTypeError
 
 cdef extern from "Python.h":
     void PyObject_GC_UnTrack(void*)
@@ -34,70 +30,25 @@ cdef extern from "Python.h":
 
 cdef extern from "state.h":
     fg_thread* fg_here() noexcept
-    void fg_defer(PyObject* node) noexcept
-    void fg_drain() noexcept
 
 cdef extern from "tensorobject.h":
     Tensor fg_tensor_take(Storage storage, Layout layout, void* data, int dtype)
     bint fg_tensor_prepare(PyTypeObject* type)
 
 cdef extern from "nodeobject.h":
-    ctypedef struct block_t "fg_node_block":
-        PyObject* g
-        void* edges
-        void* saves
-        uint32_t nedges
-        uint8_t nsaves
-        uint8_t block_class
     Node fg_node_take(Op op, Layout lay, Attrs attrs, int dtype)
-    bint fg_node_prepare(PyTypeObject* type, void (*finalize)(block_t*) noexcept)
+    void fg_node_release(Node n) noexcept
+    bint fg_node_prepare(PyTypeObject* type)
 
 cdef extern from "block.h":
     int block_class "fg_block_class"(size_t nbytes) noexcept
     void* take_block "fg_take_block"(size_t nbytes) noexcept
-    void give_block "fg_give_block"(void* block, int size_class) noexcept
     int lowest_bit "fg_lowest_bit"(uint64_t m) noexcept
     int count_bits "fg_count_bits"(uint64_t m) noexcept
-
-cdef extern from "fg.h":
-    const char* fg_choose_set(const char* name)
-    const char* fg_set_names(int k, int* supported)
-    fg_kernel fg_find(const char* name, int dtype)
-    const char* fg_kernel_names(int k)
-
-cdef extern from "program.h":
-    int fg_replay(fg_call* calls, int64_t n, int64_t* at) noexcept nogil
-    int fg_copy_bytes(fg_call* call) noexcept nogil
-
-cdef enum:
-    BIG = 32768         # elements of all operands together from which a kernel runs without the GIL (about 10 us)
-    SMALL_N = 8         # operands up to which a call needs no allocation
 
 
 cdef fg_thread* thread() noexcept:
     return fg_here()
-
-
-# ---- records -------------------------------------------------------------------------------------------------------
-
-cdef dict _records = {}
-
-
-@cython.final
-cdef class Op:
-    """A record of the table: how an op computes, what shape it gives, how it is differentiated."""
-
-    def __repr__(self):
-        return f"<op {self.name}>"
-
-
-cdef Op declare(str name):
-    op = _records.get(name)
-    if op is None:
-        op = Op.__new__(Op)
-        (<Op>op).name = name
-        _records[name] = op
-    return <Op>op
 
 
 cdef Op ADD = declare("add")
@@ -120,20 +71,6 @@ cdef Op BITWISE_AND = declare("bitwise_and")
 cdef Op BITWISE_OR = declare("bitwise_or")
 cdef Op BITWISE_XOR = declare("bitwise_xor")
 cdef Op BITWISE_NOT = declare("bitwise_not")
-cdef Op CAST = declare("cast")
-cdef Op COPY = declare("copy")          # copy(old, value): value, expanded to old's shape
-cdef Op SLICE = declare("slice")
-cdef Op UNSLICE = declare("unslice")
-
-
-def records():
-    """The table: name -> record, filled ones only."""
-    return {name: op for name, op in _records.items() if (<Op>op).shape is not None}
-
-
-def declared():
-    """The names of all ops, recorded or only declared."""
-    return list(_records)
 
 
 # ---- the tape ------------------------------------------------------------------------------------------------------
@@ -178,36 +115,8 @@ cdef class Leaf(Node):
     """The node of a leaf that requires grad: it owns the gradient."""
 
 
-cdef void finalize_node(block_t* b) noexcept:
-    cdef PyObject* g = b.g
-    if g != NULL:
-        b.g = NULL
-        raw_decref(g)
-    if b.edges != NULL:
-        free_fields(b)
-
-
 cdef void free_block(Node n) noexcept:
-    if n.edges != NULL:
-        free_fields(<block_t*>&n.g)
-
-
-cdef void free_fields(block_t* b) noexcept:
-    # Parents go to the worklist whatever their reference counts: freeing a chain of a million nodes must not recurse.
-    cdef uint32_t i
-    cdef edge_t* edges = <edge_t*>b.edges
-    cdef save_t* saves = <save_t*>b.saves
-    b.edges = NULL
-    for i in range(b.nsaves):
-        raw_xdecref(saves[i].storage)
-        raw_decref(saves[i].layout)
-    for i in range(b.nedges):
-        if edges[i].node != NULL:
-            fg_defer(edges[i].node)
-    b.nsaves = 0
-    b.nedges = 0
-    give_block(edges, b.block_class)
-    fg_drain()
+    fg_node_release(n)
 
 
 cdef NodeExtra extra_of(Node n):
@@ -565,7 +474,7 @@ cdef class Tensor:
         """Whether operations on this tensor are recorded."""
         if self.flags & BOXED:
             return self.extra.inner.requires_grad
-        settle(self)
+        slots.settle(self)
         return (self.flags & REQUIRES_GRAD) != 0
 
     @requires_grad.setter
@@ -574,7 +483,7 @@ cdef class Tensor:
 
     def requires_grad_(self, bint requires_grad=True):
         """Makes this leaf record (or no longer record) operations on it; returns it."""
-        settle(self)
+        slots.settle(self)
         only_plain(self, "requires_grad_", BOXED)
         if requires_grad:
             if not self.flags & REQUIRES_GRAD:
@@ -590,13 +499,13 @@ cdef class Tensor:
     @property
     def is_leaf(self):
         """True where no recorded operation made this tensor."""
-        settle(self)
+        slots.settle(self)
         return self.node is None or (self.node.state & N_LEAF) != 0
 
     @property
     def grad_fn(self):
         """The node of the operation that made this tensor, None for a leaf."""
-        settle(self)
+        slots.settle(self)
         return None if self.node is None or self.node.state & N_LEAF else self.node
 
     @property
@@ -616,7 +525,7 @@ cdef class Tensor:
 cdef _prepare_types():
     if not fg_tensor_prepare(<PyTypeObject*>Tensor):
         raise SystemError("fg_tensor does not mirror the fields of Tensor")
-    if not fg_node_prepare(<PyTypeObject*>Node, finalize_node):
+    if not fg_node_prepare(<PyTypeObject*>Node):
         raise SystemError("fg_node does not mirror the fields of Node")
 
 
@@ -677,16 +586,15 @@ cdef Tensor scalar(double value, int dtype):
 
 
 cdef int default_real = FG_F32
-cdef uint64_t world = 0
 
 
 def set_default_dtype(DType dtype):
     """Sets the dtype of new real tensors made from Python numbers: ``float32`` (the default) or ``float64``."""
-    global default_real, world
+    global default_real
     if not dtype.is_floating_point:
         raise TypeError(f"the default dtype must be float32 or float64, got {dtype}")
     default_real = dtype.code
-    world += 1
+    change_world()
 
 
 def get_default_dtype():
@@ -771,177 +679,6 @@ cdef int set_history(Tensor t, Node node, uint32_t at) except -1:
     return 0
 
 
-# ---- views ---------------------------------------------------------------------------------------------------------
-
-cdef Attrs pattern(Tensor t, const void* origin):
-    """Attributes of `slice`: where t's elements are in a dense buffer that begins at `origin`."""
-    cdef Attrs a = shape_attrs(t.layout.c.ndim, t.layout.c.shape)
-    memcpy(a.c.stride, t.layout.c.stride, sizeof(a.c.stride))
-    a.c.offset = (<char*>t.data - <char*>origin) // fg_itemsize[t.dtype]
-    return a
-
-
-cdef int settle(Tensor t) except -1:
-    """Remakes the history of a view whose base was written since it was made. Every question "does it require grad" comes
-    here first, through the SPECIAL mask."""
-    cdef View w = t.view
-    cdef Tensor base, flat
-    cdef PyObject* x
-    cdef PyObject* y
-    cdef Attrs a
-    cdef int64_t extent
-    cdef int k
-    if w is None:
-        return 0
-    base = w.base
-    if (base.flags | t.flags) & DUAL:
-        slots.level_settle(t)
-    if base.node is w.seen and base.at == w.seen_at:
-        return 0
-    if w.kind == UNRECORDED:
-        if base.node is not None and not base.node.state & N_LEAF:
-            raise RuntimeError("this view was made under no_grad, and its base was then modified in place with grad enabled; "
-                               "make the view outside no_grad, or detach() it")
-        return 0
-    if base.node is None:
-        set_history(t, None, 0)
-    else:
-        x = <PyObject*>base
-        if not base.layout.c.flags & FG_DENSE:
-            # lay the base out with its own strides first: a pattern over memory is a pattern over that buffer
-            extent = 1
-            for k in range(base.layout.c.ndim):
-                extent += (base.layout.c.shape[k] - 1) * base.layout.c.stride[k]
-            flat = fg_tensor_take(None, dense_layout(1, &extent), NULL, base.dtype)
-            a = unslice_attrs(base, extent)
-            y = <PyObject*>flat
-            record(UNSLICE, &x, 1, a, &y, 1)
-            x = <PyObject*>flat
-        a = pattern(t, base.data)
-        y = <PyObject*>t
-        record(SLICE, &x, 1, a, &y, 1)
-        set_history(t, t.node, 0)
-    w.seen = base.node
-    w.seen_at = base.at
-    return 0
-
-
-cdef Attrs unslice_attrs(Tensor base, int64_t extent):
-    cdef Attrs a = shape_attrs(1, &extent)
-    memcpy(a.c.stride, base.layout.c.stride, sizeof(a.c.stride))
-    return a
-
-
-cdef inline int note_view(Tensor out, Tensor x, int kind, const fg_thread* here) except -1:
-    # Views made inside a backward run that does not record never reach in-place writes: they need no record.
-    if here.runs and not here.recording:
-        return 0
-    cdef View w = View.__new__(View)
-    if x.view is None:
-        w.base = x
-    else:
-        w.base = x.view.base
-        if x.view.kind != PLAIN:
-            kind = x.view.kind
-    w.kind = kind if here.recording else UNRECORDED
-    w.seen = w.base.node
-    w.seen_at = w.base.at
-    out.view = w
-    out.flags |= VIEW
-    return 0
-
-
-cdef Tensor apply_view(Op op, Tensor x, Layout lay, int64_t offset, Attrs a):
-    """The half of apply() for views: no kernel, the memory of x. `a` describes the view logically, for its rule."""
-    if (fg_here().special | x.flags) & SPECIAL:
-        settle(x)
-        if x.flags & (BOXED | DUAL):
-            return slots.level_view(op, x, lay, offset, a)
-    return view_plain(op, x, lay, offset, a)
-
-
-cdef Tensor view_plain(Op op, Tensor x, Layout lay, int64_t offset, Attrs a):
-    cdef fg_thread* here = fg_here()
-    cdef Tensor out
-    cdef PyObject* y
-    cdef PyObject* px
-    if here.special & RECORDED:
-        slots.record_operand(x)
-    out = fg_tensor_take(x.storage, lay, <char*>x.data + offset * fg_itemsize[x.dtype], x.dtype)
-    if here.recording and x.flags & REQUIRES_GRAD:
-        y = <PyObject*>out
-        px = <PyObject*>x
-        record(op, &px, 1, a, &y, 1)
-    note_view(out, x, PLAIN, here)
-    if here.special & WATCHED:
-        watch.view(op, x, [out], a)
-    return out
-
-
-cdef list apply_views(Op op, Tensor x, list lays, list offsets, Attrs a):
-    """One node, many views (split, unbind)."""
-    if (fg_here().special | x.flags) & SPECIAL:
-        settle(x)
-        if x.flags & (BOXED | DUAL):
-            return slots.level_views(op, x, lays, offsets, a)
-    return views_plain(op, x, lays, offsets, a)
-
-
-cdef list views_plain(Op op, Tensor x, list lays, list offsets, Attrs a):
-    cdef fg_thread* here = fg_here()
-    cdef list outs = []
-    cdef Tensor out
-    cdef int k, n = len(lays)
-    cdef PyObject* px = <PyObject*>x
-    cdef PyObject** ys
-    if here.special & RECORDED:
-        slots.record_operand(x)
-    for k in range(n):
-        out = fg_tensor_take(x.storage, <Layout>lays[k], <char*>x.data + <int64_t>offsets[k] * fg_itemsize[x.dtype], x.dtype)
-        outs.append(out)
-    if n and here.recording and x.flags & REQUIRES_GRAD:
-        ys = <PyObject**>PyMem_Malloc(n * sizeof(PyObject*))
-        if ys == NULL:
-            raise MemoryError()
-        for k in range(n):
-            ys[k] = <PyObject*>outs[k]
-        try:
-            record(op, &px, 1, a, ys, n)
-            if n == 1:
-                extra_of((<Tensor>outs[0]).node).lays = ((<Tensor>outs[0]).layout,)
-        finally:
-            PyMem_Free(ys)
-    for out in outs:
-        note_view(out, x, MULTI, here)
-    if here.special & WATCHED:
-        watch.view(op, x, outs, a)
-    return outs
-
-
-# ---- threads -------------------------------------------------------------------------------------------------------
-
-cdef extern from "parallel.h":
-    enum: FG_PARALLEL_WORK
-    int fg_set_threads(int n)
-    int fg_threads()
-    int fg_run_elementwise(fg_call* call, int cost) noexcept nogil
-
-cdef int64_t big = BIG      # less while there are threads to run it on
-
-
-def set_threads(int n):
-    """Lets large elementwise operations use up to n threads; returns how many it will be."""
-    global big
-    n = fg_set_threads(n)
-    big = FG_PARALLEL_WORK if n > 1 else BIG
-    return n
-
-
-def threads():
-    """How many threads a large elementwise operation may use."""
-    return fg_threads()
-
-
 # ---- running a kernel ----------------------------------------------------------------------------------------------
 
 cdef inline int run_call(Op op, fg_call* c, int64_t work) except -1:
@@ -949,7 +686,7 @@ cdef inline int run_call(Op op, fg_call* c, int64_t work) except -1:
     cdef int rc
     if work >= big:
         with nogil:
-            rc = fg_run_elementwise(c, op.cost) if op.elementwise else c.kernel(c)
+            rc = run_elementwise(c, op.cost) if op.elementwise else c.kernel(c)
     else:
         rc = c.kernel(c)
     return 0 if rc == FG_OK else run_again(op, c, rc, work)
@@ -969,26 +706,6 @@ cdef int run_again(Op op, fg_call* c, int rc, int64_t work) except -1:
     if rc != FG_OK:
         raise_code(op, rc, c)
     return 0
-
-
-cdef int replay_calls(fg_call* calls, int64_t n, int64_t* at) noexcept nogil:
-    return fg_replay(calls, n, at)
-
-
-cdef fg_kernel byte_copier() noexcept:
-    return fg_copy_bytes
-
-
-cdef int raise_code(Op op, int rc, fg_call* c) except -1:
-    if rc == FG_EINDEX:
-        raise IndexError(f"{op.name}: index {c.value} (at position {c.where} of the index) is out of range")
-    if rc == FG_EDIVZERO:
-        raise RuntimeError(f"{op.name}: integer division by zero at element {c.where}")
-    if rc == FG_ENOMEM:
-        raise MemoryError(f"{op.name}: no memory for scratch space")
-    if rc == FG_EDOMAIN:
-        raise RuntimeError(f"{op.name}: element {c.where} is outside the domain of the operation")
-    raise RuntimeError(f"{op.name}: the kernel failed with code {rc}")
 
 
 cdef inline void set_view(fg_view* v, Tensor t) noexcept:
@@ -1054,19 +771,6 @@ cdef int run_heard(Op op, int common, fg_call* c, int64_t work, PyObject** ys, i
         return run_call(op, c, work)
     finally:
         watch.kernel_ends(token)
-
-
-cdef Tensor compact(Tensor x):
-    cdef Tensor out
-    cdef PyObject* px
-    cdef PyObject* py
-    if x.layout.c.flags & FG_DENSE:
-        return x
-    out = new_tensor(dense_layout(x.layout.c.ndim, x.layout.c.shape), x.dtype)
-    px = <PyObject*>x
-    py = <PyObject*>out
-    run_kernel(COPY, x.dtype, &py, 1, &px, 1, None)
-    return out
 
 
 # ---- what a recorder must hear of ----------------------------------------------------------------------------------
@@ -1237,7 +941,7 @@ cdef object apply_special(Op op, PyObject** xs, int n, Attrs a):
     for i in range(n):
         if xs[i] != NULL:
             if (<Tensor>xs[i]).flags & VIEW:
-                settle(<Tensor>xs[i])
+                slots.settle(<Tensor>xs[i])
             flags |= (<Tensor>xs[i]).flags
     if flags & (BOXED | DUAL):
         return slots.level_apply(op, xs, n, a)
@@ -1250,7 +954,7 @@ cdef object apply_plain(Op op, PyObject** xs, int n, Attrs a):
     cdef int common = settled_dtype(op, xs, n)
     if common >= 0:
         return execute(op, common, xs, xs, n, a)
-    return apply_prepared(op, xs, n, a)
+    return slots.apply_prepared(op, xs, n, a)
 
 
 cdef inline int settled_dtype(Op op, PyObject** xs, int n) noexcept:
@@ -1277,46 +981,6 @@ cdef inline int settled_dtype(Op op, PyObject** xs, int n) noexcept:
     if common < 0 or op.kernels[common] == NULL:
         return -1
     return common
-
-
-cdef object apply_prepared(Op op, PyObject** xs, int n, Attrs a):
-    """apply_plain() where operands are cast to the op's dtypes, or made dense, first; the checks with messages are here."""
-    cdef PyObject* small[2 * SMALL_N]
-    cdef PyObject** us = small          # the inputs after casts: what the tape sees
-    cdef PyObject** ks                  # ... made dense where the kernel wants it: what the kernel sees
-    cdef list kept = []                 # owns what was made here
-    cdef Tensor t
-    cdef int i, common, k
-    if op.shape is None:
-        raise NotImplementedError(f"op {op.name} has no record")
-    if op.nin >= 0 and n != op.nin:
-        raise TypeError(f"{op.name}: expected {op.nin} operands, got {n}")
-    common = common_dtype(op, xs, n, a)
-    if op.kernels[common] == NULL:
-        raise_dtype(op, common)
-    if n > SMALL_N:
-        us = <PyObject**>PyMem_Malloc(2 * n * sizeof(PyObject*))
-        if us == NULL:
-            raise MemoryError()
-    ks = us + n
-    try:
-        for i in range(n):
-            us[i] = ks[i] = xs[i]
-            if xs[i] == NULL:
-                continue
-            k = wanted_dtype(op, i, common)
-            if k >= 0 and (<Tensor>xs[i]).dtype != k:
-                t = cast(<Tensor>xs[i], k)
-                kept.append(t)
-                us[i] = ks[i] = <PyObject*>t
-            if op.dense and not (<Tensor>us[i]).layout.c.flags & FG_DENSE:
-                t = compact(<Tensor>us[i])
-                kept.append(t)
-                ks[i] = <PyObject*>t
-        return execute(op, common, us, ks, n, a)
-    finally:
-        if us != small:
-            PyMem_Free(us)
 
 
 cdef object execute(Op op, int common, PyObject** us, PyObject** ks, int n, Attrs a):
@@ -1356,41 +1020,6 @@ cdef object execute(Op op, int common, PyObject** us, PyObject** ks, int n, Attr
             raw_xdecref(ys[k])
 
 
-cdef int common_dtype(Op op, PyObject** xs, int n, Attrs a) except -1:
-    """The promoted dtype of the T and F inputs, as PyTorch promotes: tensors with axes first, 0-d tensors only where their
-    category is higher. Without such inputs: that of the first input, or of the attributes."""
-    cdef int i, j, with_axes = -1, without = -1, common
-    cdef bint real = False
-    cdef Tensor t
-    for i in range(n):
-        j = i if i < MAX_X else MAX_X - 1
-        if xs[i] == NULL or op.in_kind[j] > D_REAL:
-            continue
-        t = <Tensor>xs[i]
-        if op.in_kind[j] == D_REAL:
-            real = True
-        if t.layout.c.ndim:
-            with_axes = t.dtype if with_axes < 0 else fg_promote(with_axes, t.dtype)
-        else:
-            without = t.dtype if without < 0 else fg_promote(without, t.dtype)
-    common = fg_promote_standing(with_axes, without)
-    if common < 0:
-        if a is not None and op.out_kind[0] == D_ATTR and n == 0:
-            return <int>a.c.i[3]
-        return (<Tensor>xs[0]).dtype if n and xs[0] != NULL else default_real
-    if real and not fg_is_real(common):
-        return default_real
-    return common
-
-
-cdef int wanted_dtype(Op op, int i, int common) noexcept:
-    # the dtype that input i is cast to, -1 = as it is
-    cdef int j = i if i < MAX_X else MAX_X - 1
-    if op.in_kind[j] <= D_REAL:
-        return common
-    return op.in_fixed[j] if op.in_kind[j] == D_FIXED else -1
-
-
 cdef int out_dtype(Op op, int k, int common, Attrs a) noexcept:
     if op.out_kind[k] <= D_REAL:
         return common
@@ -1399,19 +1028,6 @@ cdef int out_dtype(Op op, int k, int common, Attrs a) noexcept:
     if op.out_kind[k] == D_ACCUMULATE:
         return common if fg_is_real(common) else FG_I64
     return <int>a.c.i[3]
-
-
-cdef int raise_dtype(Op op, int dtype) except -1:
-    have = ", ".join([(<DType>dtype_of(k)).name for k in range(FG_NDTYPES) if op.kernels[k] != NULL])
-    raise DTypeError(f"{op.name}: not implemented for {dtype_of(dtype).name} (it exists for {have}); convert the operands "
-                     f"with .to(dtype)")
-
-
-cdef Tensor cast(Tensor x, int dtype):
-    cdef Attrs a = new_attrs()
-    cdef PyObject* px = <PyObject*>x
-    a.c.i[3] = dtype
-    return <Tensor>apply(CAST, &px, 1, a)
 
 
 cdef int run_into(Op op, Tensor out, PyObject** xs, int n, Attrs a) except -1:
@@ -1441,105 +1057,3 @@ def install(str name, value):
     """Gives Tensor an attribute: a method or a property of a module above this one."""
     (<dict>(<PyTypeObject*>Tensor).tp_dict)[name] = value
     PyType_Modified(<PyTypeObject*>Tensor)
-
-
-# ---- BLAS ----------------------------------------------------------------------------------------------------------
-
-cdef extern from "blas.h":
-    int fg_blas_open(const char* path, const char* prefix, const char* suffix)
-    void fg_blas_close()
-    int fg_blas_loaded()
-    const char* fg_blas_core()
-    int fg_blas_threads()
-    int fg_blas_set_threads(int n)
-
-
-def open_blas(bytes path, bytes prefix, bytes suffix):
-    """Makes a library the provider of matrix products (path None: one that is loaded already). Returns 0, or why not: 1 no
-    such library, 2 no cblas_?gemm under these names, 3 a wrong product."""
-    global world
-    world += 1
-    return fg_blas_open(NULL if path is None else <const char*>path, prefix, suffix)
-
-
-def close_blas():
-    """From now on all matrix products are fastgrad's own."""
-    global world
-    world += 1
-    fg_blas_close()
-
-
-def blas_state():
-    """(whether a library is in use, the processor kernel it has chosen or "", its threads or 0)."""
-    return bool(fg_blas_loaded()), fg_blas_core().decode(), fg_blas_threads()
-
-
-def set_blas_threads(int n):
-    """Sets the threads of the library for the whole process; False where it cannot."""
-    return bool(fg_blas_set_threads(n))
-
-
-# ---- instruction sets ----------------------------------------------------------------------------------------------
-
-cdef str _chosen = None
-
-
-def use_set(name=None):
-    """Takes all kernels from the named instruction set (None: the best this processor has); returns its name.
-
-    For tests and comparisons; programs choose with the environment variable FASTGRAD_ISA before the import.
-    """
-    global _chosen, world
-    cdef bytes wanted = b"" if name is None else name.encode()
-    cdef const char* got = fg_choose_set(NULL if name is None else <const char*>wanted)
-    cdef Op op
-    if got == NULL:
-        known = ", ".join([f"{n}{'' if ok else ' (not on this processor)'}" for n, ok in kernel_sets()])
-        raise ImportError(f"FASTGRAD_ISA: instruction set {name!r} is unknown or unsupported here; known are {known}")
-    _chosen = got.decode()
-    world += 1
-    for op in _records.values():
-        if op.shape is not None:
-            find_kernels(op)
-    return _chosen
-
-
-def kernel_sets():
-    """The instruction sets this build has kernels for: [(name, whether this processor supports it)]."""
-    cdef int k = 0, ok = 0
-    cdef const char* name
-    found = []
-    while True:
-        name = fg_set_names(k, &ok)
-        if name == NULL:
-            return found
-        found.append((name.decode(), bool(ok)))
-        k += 1
-
-
-def chosen_set():
-    """The instruction set in use."""
-    return _chosen
-
-
-cdef int find_kernels(Op op) except -1:
-    """Fills op.kernels from the chosen set; returns how many dtypes there are."""
-    cdef int k, found = 0
-    cdef bytes name = b"" if op.kernel is None else op.kernel.encode()
-    for k in range(FG_NDTYPES):
-        op.kernels[k] = fg_find(name, k) if op.kernel is not None else NULL
-        found += op.kernels[k] != NULL
-    return found
-
-
-def kernel_names():
-    """The names of all kernels, to be compared with the table."""
-    cdef int k = 0
-    names = []
-    while fg_kernel_names(k) != NULL:
-        names.append(fg_kernel_names(k).decode())
-        k += 1
-    return names
-
-
-use_set(os.environ.get("FASTGRAD_ISA") or None)

@@ -13,8 +13,10 @@ from .backward cimport AUTO, leads_elsewhere, run
 from .batch cimport on_batch, view_of_batch, views_of_batch
 from .forward cimport view_with_tangents, views_with_tangents, with_tangents
 from .levels cimport *
+from .promote cimport cast
 from .shape cimport contiguous_of, expand_to, permuted
 from .tensor cimport *
+from .views cimport apply_view, pattern, settle
 
 from ._errors import DTypeError, ShapeError
 

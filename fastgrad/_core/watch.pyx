@@ -13,6 +13,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from .call cimport call_unwatched, expect_watcher
 from .tensor cimport *
+from .views cimport settle
 
 import os
 import time
