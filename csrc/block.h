@@ -6,7 +6,7 @@
 #include <Python.h>
 
 /* Blocks of edges and saves, in steps of 32 bytes, kept for reuse: an allocation per node is what recording costs most. */
-enum { FG_BLOCK = 32, FG_BLOCK_CLASSES = 8, FG_BLOCKS_KEPT = 4096 };
+enum { FG_BLOCK = 32, FG_BLOCK_CLASSES = 8, FG_BLOCKS_KEPT = 1 << 15 }; /* of a class: 1 to 7 MB */
 static struct {
     void *first;
     int64_t count;
@@ -18,8 +18,7 @@ static inline int fg_block_class(size_t bytes) {
     return class == 0 ? 1 : class < FG_BLOCK_CLASSES ? (int)class : FG_BLOCK_CLASSES;
 }
 
-static inline void *fg_take_block(size_t bytes) {
-    int class = fg_block_class(bytes);
+static inline void *fg_take_block(int class, size_t bytes) {
     if (class < FG_BLOCK_CLASSES && fg_blocks[class].first) {
         void *block = fg_blocks[class].first;
         fg_blocks[class].first = *(void **)block;
@@ -35,6 +34,14 @@ static inline void fg_give_block(void *block, int class) {
         fg_blocks[class].first = block;
         fg_blocks[class].count++;
     } else PyMem_Free(block);
+}
+
+static inline void fg_blocks_empty(void) {
+    for (int class = 0; class < FG_BLOCK_CLASSES; class ++)
+        for (void *block; (block = fg_blocks[class].first); fg_blocks[class].count--) {
+            fg_blocks[class].first = *(void **)block;
+            PyMem_Free(block);
+        }
 }
 
 #if defined(_MSC_VER)

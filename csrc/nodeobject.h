@@ -4,6 +4,7 @@
 #define FG_NODEOBJECT_H
 
 #include "block.h"
+#include "kept.h"
 #include "state.h"
 #include "tape.h"
 
@@ -17,21 +18,15 @@ typedef struct {
     uint8_t nsaves, block_class, dtype, state;
 } fg_node;
 
-enum { FG_NODES_KEPT = 512 };
-static struct {
-    PyTypeObject *type;
-    int count;
-    fg_node *free[FG_NODES_KEPT]; /* guarded by the GIL */
-} fg_nodes;
+enum { FG_NODES_KEPT = 1 << 16 }; /* 8 MB: a graph of so many allocates nothing when it is built again */
+static PyTypeObject *fg_node_type;
+static fg_kept fg_nodes;
 
 /* A new reference to a Node without edges; NULL with an exception where there is no memory. */
 static inline PyObject *fg_node_take(PyObject *op, PyObject *lay, PyObject *attrs, int dtype) {
-    fg_node *n;
-    if (fg_nodes.count) {
-        n = fg_nodes.free[--fg_nodes.count];
-        _Py_NewReference((PyObject *)n);
-    } else {
-        n = PyObject_GC_New(fg_node, fg_nodes.type);
+    fg_node *n = (fg_node *)fg_reuse(&fg_nodes);
+    if (!n) {
+        n = PyObject_GC_New(fg_node, fg_node_type);
         if (!n) return NULL;
     }
     n->op = Py_NewRef(op);
@@ -47,24 +42,34 @@ static inline PyObject *fg_node_take(PyObject *op, PyObject *lay, PyObject *attr
     return (PyObject *)n;
 }
 
-/* Drops edges and saves. Parents go to the worklist whatever their reference counts: freeing a chain of a million nodes
- * must not recurse. */
+/* Drops edges and saves. A parent that nothing else holds goes to the worklist: freeing a chain of a million nodes must
+ * not recurse. */
 static void fg_node_release(PyObject *o) {
     fg_node *n = (fg_node *)o;
     fg_edge *edges = n->edges;
+    fg_save *s = n->saves, *end = s + n->nsaves;
     uint32_t nedges = n->nedges;
+    int deferred = 0;
     if (!edges) return;
     n->edges = NULL;
-    for (int i = 0; i < n->nsaves; i++) {
-        Py_XDECREF(n->saves[i].storage);
-        Py_DECREF(n->saves[i].layout);
-    }
     n->nsaves = 0;
     n->nedges = 0;
-    for (uint32_t i = 0; i < nedges; i++)
-        if (edges[i].node) fg_defer(edges[i].node);
+    for (; s < end; s++) {
+        Py_XDECREF(s->storage);
+        Py_DECREF(s->layout);
+    }
+    for (uint32_t i = 0; i < nedges; i++) {
+        PyObject *parent = edges[i].node;
+        if (!parent) continue;
+        if (Py_REFCNT(parent) > 1) {
+            Py_DECREF(parent);
+        } else {
+            fg_defer(parent);
+            deferred = 1;
+        }
+    }
     fg_give_block(edges, n->block_class);
-    fg_drain();
+    if (deferred) fg_drain();
 }
 
 static void fg_node_dealloc(PyObject *o) {
@@ -76,14 +81,18 @@ static void fg_node_dealloc(PyObject *o) {
     Py_DECREF(n->lay);
     Py_DECREF(n->attrs);
     Py_DECREF(n->extra);
-    if (fg_nodes.count < FG_NODES_KEPT) fg_nodes.free[fg_nodes.count++] = n;
-    else PyObject_GC_Del(o);
+    if (!fg_keep(&fg_nodes, o, FG_NODES_KEPT)) PyObject_GC_Del(o);
+}
+
+static void fg_nodes_empty(void) {
+    for (PyObject *o; (o = fg_reuse(&fg_nodes));) PyObject_GC_Del(o);
+    fg_blocks_empty();
 }
 
 /* Called once, before there is any Node. Returns 0 where the struct above is not the type's. */
 static int fg_node_prepare(PyTypeObject *type) {
     if (type->tp_basicsize != sizeof(fg_node)) return 0;
-    fg_nodes.type = type;
+    fg_node_type = type;
     type->tp_dealloc = fg_node_dealloc;
     return 1;
 }

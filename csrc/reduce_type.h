@@ -119,10 +119,15 @@ static int FN(reduce)(const fg_view *v, uint32_t axes, A *y, const A *centres, A
     if (!r.gone.ndim) r.gone = (fg_axes){1, {r.count}, {1}};
     int64_t inner = r.kept.ndim && r.kept.stride[r.kept.ndim - 1] == 1 ? r.kept.shape[r.kept.ndim - 1] : 1;
     if (r.count == 0 || (fg_is_run(&r.gone) && (r.count > 1 || inner == 1)))
-        for (int64_t o = 0; o < r.outs; o++) {
-            A c = centres ? centres[o] : p, s = FN(row)(x + at.at, r.count, c, k);
-            k->fin(y + o, &s, &c, p, 1);
-            fg_advance(&at, &r.kept, r.kept.ndim);
+        for (int64_t o = 0, w; o < r.outs; o += w) { /* several at a time: finishing one costs as much as a short row */
+            A s[FN(WIDTH)], c[FN(WIDTH)];
+            w = r.outs - o < FN(WIDTH) ? r.outs - o : FN(WIDTH);
+            for (int64_t j = 0; j < w; j++) {
+                c[j] = centres ? centres[o + j] : p;
+                s[j] = FN(row)(x + at.at, r.count, c[j], k);
+                fg_advance(&at, &r.kept, r.kept.ndim);
+            }
+            k->fin(y + o, s, c, p, w);
         }
     else if (inner > 1)
         for (int64_t o = 0; o < r.outs; o += inner) {

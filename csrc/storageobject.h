@@ -5,6 +5,8 @@
 #include <Python.h>
 #include <stdint.h>
 
+#include "kept.h"
+
 /* The fields of Storage in memory.pxd, in their order. */
 typedef struct {
     PyObject_HEAD void *data;
@@ -18,11 +20,10 @@ typedef struct {
     int64_t small[8];
 } fg_storage;
 
-enum { FG_STORAGES_KEPT = 512 };
+enum { FG_STORAGES_KEPT = 1 << 14 };
+static fg_kept fg_storages_kept;
 static struct {
     PyTypeObject *type;
-    int count;
-    fg_storage *free[FG_STORAGES_KEPT]; /* guarded by the GIL */
     void (*give_back)(void *data, int size_class);
     uint64_t births;
     uint8_t *alive; /* by the number of a note: where a death is told */
@@ -33,11 +34,8 @@ static inline void fg_storage_watch(uint8_t *alive) { fg_storages.alive = alive;
 
 /* A new reference to a Storage that holds its numbers itself; NULL with an exception where there is no memory. */
 static inline PyObject *fg_storage_take(int64_t nbytes) {
-    fg_storage *s;
-    if (fg_storages.count) {
-        s = fg_storages.free[--fg_storages.count];
-        _Py_NewReference((PyObject *)s);
-    } else {
+    fg_storage *s = (fg_storage *)fg_reuse(&fg_storages_kept);
+    if (!s) {
         s = PyObject_New(fg_storage, fg_storages.type);
         if (!s) return NULL;
     }
@@ -57,8 +55,11 @@ static void fg_storage_dealloc(PyObject *o) {
     if (s->size_class) fg_storages.give_back(s->data, s->size_class);
     if (s->noted) fg_storages.alive[s->noted] = 0;
     Py_DECREF(s->owner);
-    if (fg_storages.count < FG_STORAGES_KEPT) fg_storages.free[fg_storages.count++] = s;
-    else PyObject_Free(o);
+    if (!fg_keep(&fg_storages_kept, o, FG_STORAGES_KEPT)) PyObject_Free(o);
+}
+
+static void fg_storages_empty(void) {
+    for (PyObject *o; (o = fg_reuse(&fg_storages_kept));) PyObject_Free(o);
 }
 
 /* Called once, before there is any Storage. Returns 0 where the struct above is not the type's. */

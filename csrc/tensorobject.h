@@ -7,6 +7,8 @@
 #include <Python.h>
 #include <stdint.h>
 
+#include "kept.h"
+
 /* The fields of Tensor in tensor.pxd, in their order. */
 typedef struct {
     PyObject_HEAD void *data;
@@ -17,21 +19,17 @@ typedef struct {
 } fg_tensor;
 
 enum { FG_TENSORS_KEPT = 512 };
+static fg_kept fg_tensors_kept;
 static struct {
     PyTypeObject *type;
-    int count;
-    fg_tensor *free[FG_TENSORS_KEPT]; /* guarded by the GIL */
     traverseproc traverse;
     inquiry clear;
 } fg_tensors;
 
 /* A new reference to a Tensor without history; NULL with an exception where there is no memory. */
 static inline PyObject *fg_tensor_take(PyObject *storage, PyObject *layout, void *data, int dtype) {
-    fg_tensor *t;
-    if (fg_tensors.count) {
-        t = fg_tensors.free[--fg_tensors.count];
-        _Py_NewReference((PyObject *)t);
-    } else {
+    fg_tensor *t = (fg_tensor *)fg_reuse(&fg_tensors_kept);
+    if (!t) {
         t = PyObject_GC_New(fg_tensor, fg_tensors.type);
         if (!t) return NULL;
     }
@@ -59,8 +57,7 @@ static void fg_tensor_dealloc(PyObject *o) {
     Py_DECREF(t->node);
     Py_DECREF(t->view);
     Py_DECREF(t->extra);
-    if (fg_tensors.count < FG_TENSORS_KEPT) fg_tensors.free[fg_tensors.count++] = t;
-    else PyObject_GC_Del(o);
+    if (!fg_keep(&fg_tensors_kept, o, FG_TENSORS_KEPT)) PyObject_GC_Del(o);
 }
 
 static int fg_tensor_traverse(PyObject *o, visitproc visit, void *arg) {
@@ -71,6 +68,10 @@ static int fg_tensor_traverse(PyObject *o, visitproc visit, void *arg) {
 static int fg_tensor_clear(PyObject *o) {
     Py_CLEAR(((fg_tensor *)o)->attributes);
     return fg_tensors.clear(o);
+}
+
+static void fg_tensors_empty(void) {
+    for (PyObject *o; (o = fg_reuse(&fg_tensors_kept));) PyObject_GC_Del(o);
 }
 
 /* Called once, before there is any Tensor. Returns 0 where the struct above is not the type's. */

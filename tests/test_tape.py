@@ -25,6 +25,26 @@ def test_gradients_are_summed_over_consumers():
     assert x.grad.item() == pytest.approx(2 * 3.0 + np.cos(3.0) + 1)
 
 
+@pytest.mark.parametrize("size", [1, 100, 200])
+@pytest.mark.parametrize("retain", [False, True])
+def test_products_added_to_a_gradient_are_computed_beside_it(size, retain):
+    """Small ones on the C stack (up to 512 bytes), larger ones in a tensor; the first one is the gradient itself."""
+    x, ys = leaf(np.linspace(1, 2, size, dtype=np.float32)), [fg.full((size,), float(k)) for k in range(1, 5)]
+    total = sum(((x * y).sum() for y in ys[1:]), (x * ys[0]).sum())
+    for k in range(1 + retain):
+        total.backward(retain_graph=retain)
+        np.testing.assert_array_equal(x.grad.numpy(), np.full(size, 10.0 * (k + 1), np.float32))
+
+
+def test_what_a_rule_of_one_op_reads_may_not_have_been_modified():
+    x, y = leaf([1.0, 2.0]), fg.tensor([3.0, 4.0])
+    z = (x * y).sum()
+    y += 1
+    with pytest.raises(RuntimeError, match="modified by an in-place operation"):
+        z.backward()
+    assert x.grad is None
+
+
 def test_each_node_is_visited_once():
     x = leaf(fg.tensor(1.0, dtype=fg.float64).item())
     y = x.double()
@@ -270,6 +290,25 @@ def test_memory_is_flat_over_many_steps():
     steps(100_000)
     gc.collect()
     assert resident() - before < 2 << 20
+
+
+def test_a_graph_built_again_allocates_nothing_and_empty_cache_gives_it_back():
+    x = leaf(1.5)
+
+    def step():
+        y = x
+        for _ in range(5_000):
+            y = y * x - x
+        y.backward()
+
+    step()
+    gc.collect()
+    before = sys.getallocatedblocks()
+    step()
+    assert sys.getallocatedblocks() - before < 100
+    fg.empty_cache()
+    assert before - sys.getallocatedblocks() > 10_000
+    step()
 
 
 # ---- cycles ------------------------------------------------------------------------------------------------------------

@@ -37,32 +37,32 @@ cdef object fused(Op o, object g, object x, Attrs a):
 
 # ---- piecewise linear ----------------------------------------------------------------------------------------------
 
-cdef Op RELU = activation("relu", lambda g, y: apply2(RELU_VJP, g, y), one(0.2, 2, True), "max(x, 0).",
+cdef Op RELU = activation("relu", "relu_vjp g y", one(0.2, 2, True), "max(x, 0).",
                           numpy="np.maximum(x0, 0)")
-cdef Op RELU_VJP = backward("relu_vjp", lambda g, x1: apply2(RELU_VJP, g, x1), None, "x0, and 0 where x1 <= 0.",
+cdef Op RELU_VJP = backward("relu_vjp", "relu_vjp g x1", None, "x0, and 0 where x1 <= 0.",
                             numpy="x0 * (x1 > 0)")
-cdef Op LEAKY_RELU = activation("leaky_relu", lambda g, x0, a: fused(LEAKY_RELU_VJP, g, x0, a),
+cdef Op LEAKY_RELU = activation("leaky_relu", "leaky_relu_vjp g x0 a",
                                 lambda r: [((r.uniform(0.2, 2, (2, 3)) * r.choice([-1, 1], (2, 3)),), {"negative_slope": 0.1})],
                                 "x where x > 0, else negative_slope * x.", numpy="np.where(x0 > 0, x0, {f0} * x0)")
-cdef Op LEAKY_RELU_VJP = backward("leaky_relu_vjp", lambda g, x1, a: fused(LEAKY_RELU_VJP, g, x1, a), None,
+cdef Op LEAKY_RELU_VJP = backward("leaky_relu_vjp", "leaky_relu_vjp g x1 a", None,
                                   "x0 where x1 > 0, else negative_slope * x0.", numpy="np.where(x1 > 0, x0, {f0} * x0)")
-cdef Op THRESHOLD = activation("threshold", lambda g, x0, a: fused(THRESHOLD_VJP, g, x0, a),
+cdef Op THRESHOLD = activation("threshold", "threshold_vjp g x0 a",
                                lambda r: [((r.uniform(0.2, 2, (2, 3)) * r.choice([-1, 1], (2, 3)), 0.1, 20.0), {})],
                                "x where x > threshold, else a value.", numpy="np.where(x0 > {f0}, x0, {f1})")
-cdef Op THRESHOLD_VJP = backward("threshold_vjp", lambda g, x1, a: fused(THRESHOLD_VJP, g, x1, a), None,
+cdef Op THRESHOLD_VJP = backward("threshold_vjp", "threshold_vjp g x1 a", None,
                                  "x0, and 0 where x1 <= threshold.", numpy="x0 * (x1 > {f0})")
-cdef Op HARDTANH = activation("hardtanh", lambda g, x0, a: fused(HARDTANH_VJP, g, x0, a), one(0.2, 0.9, True),
+cdef Op HARDTANH = activation("hardtanh", "hardtanh_vjp g x0 a", one(0.2, 0.9, True),
                               "x between min_val and max_val; the derivative at a bound is 0.", kernel="clamp",
                               numpy="np.clip(x0, {f0}, {f1})")
-cdef Op HARDTANH_VJP = backward("hardtanh_vjp", lambda g, x1, a: fused(HARDTANH_VJP, g, x1, a), None,
+cdef Op HARDTANH_VJP = backward("hardtanh_vjp", "hardtanh_vjp g x1 a", None,
                                 "x0 where x1 lies strictly between two bounds, else 0.",
                                 numpy="x0 * ((x1 > {f0}) & (x1 < {f1}))")
-cdef Op HARDSHRINK = activation("hardshrink", lambda g, x0, a: fused(SHRINK_VJP, g, x0, a), one(0.6, 2, True),
+cdef Op HARDSHRINK = activation("hardshrink", "shrink_vjp g x0 a", one(0.6, 2, True),
                                 "x, and 0 where |x| <= lambd.", numpy="np.where(np.abs(x0) > {f0}, x0, 0)")
-cdef Op SOFTSHRINK = activation("softshrink", lambda g, x0, a: fused(SHRINK_VJP, g, x0, a), one(0.6, 2, True),
+cdef Op SOFTSHRINK = activation("softshrink", "shrink_vjp g x0 a", one(0.6, 2, True),
                                 "x moved towards 0 by lambd, and 0 where |x| <= lambd.",
                                 numpy="np.sign(x0) * np.maximum(np.abs(x0) - {f0}, 0)")
-cdef Op SHRINK_VJP = backward("shrink_vjp", lambda g, x1, a: fused(SHRINK_VJP, g, x1, a), None,
+cdef Op SHRINK_VJP = backward("shrink_vjp", "shrink_vjp g x1 a", None,
                               "x0, and 0 where |x1| <= lambd.", numpy="x0 * (np.abs(x1) > {f0})")
 cdef Op HARDSIGMOID = activation("hardsigmoid", lambda g, x0: fused(HARDTANH_VJP, g, x0, params(-3, 3)) * (1 / 6.0),
                                  one(0.2, 2, True), "x / 6 + 1/2 between 0 and 1.", numpy="np.clip(x0 / 6 + 0.5, 0, 1)")
@@ -72,40 +72,40 @@ cdef Op HARDSWISH = activation("hardswish", lambda g, x0: where(x0 <= -3, 0, whe
 
 # ---- smooth --------------------------------------------------------------------------------------------------------
 
-cdef Op SOFTPLUS = activation("softplus", lambda g, x0, a: fused(SOFTPLUS_VJP, g, x0, a),
+cdef Op SOFTPLUS = activation("softplus", "softplus_vjp g x0 a",
                               lambda r: [((r.normal(size=(2, 3)),), {}), ((r.normal(size=3),), {"beta": 2.0, "threshold": 1.0})],
                               "log(1 + e^(beta x)) / beta, and x where beta x > threshold.", flops=40,
                               numpy="np.where({f0} * x0 > {f1}, x0, np.log1p(np.exp({f0} * x0)) / {f0})")
-cdef Op SOFTPLUS_VJP = backward("softplus_vjp", lambda g, x1, a: fused(SOFTPLUS_VJP, g, x1, a),
+cdef Op SOFTPLUS_VJP = backward("softplus_vjp", "softplus_vjp g x1 a",
                                 lambda g, x0, x1, a: softplus_bend(cross(g, x0), x1, a), "x0 sigmoid(beta x1).", flops=20,
                                 numpy="np.where({f0} * x1 > {f1}, x0, x0 / (1 + np.exp(-{f0} * x1)))")
 cdef Op LOGSIGMOID = activation("logsigmoid", lambda g, x0: times(g, of(SIGMOID, -x0)), one(0.2, 2, True), "log(sigmoid(x)).",
                                 flops=40, numpy="-np.logaddexp(0, -x0)")
-cdef Op GELU = activation("gelu", lambda g, x0: apply2(GELU_VJP, g, x0),
+cdef Op GELU = activation("gelu", "gelu_vjp g x0",
                           lambda r: [((r.normal(size=(2, 3)),), {}), ((r.normal(size=3),), {"approximate": "tanh"})],
                           "x times the standard normal distribution function of x (Hendrycks and Gimpel 2016).", flops=40,
                           numpy="x0 * 0.5 * (1 + erf(x0 / 2**0.5))")
-cdef Op GELU_VJP = backward("gelu_vjp", lambda g, x1: apply2(GELU_VJP, g, x1),
+cdef Op GELU_VJP = backward("gelu_vjp", "gelu_vjp g x1",
                             lambda g, x0, x1: times(cross(g, x0), of(EXP, x1 * x1 * -0.5) * (2 - x1 * x1)) * TWO_PI_ROOT,
                             "x0 times the derivative of gelu at x1.", flops=50,
                             numpy="x0 * (0.5 * (1 + erf(x1 / 2**0.5)) + x1 * np.exp(-x1 * x1 / 2) / (2 * np.pi) ** 0.5)")
-cdef Op GELU_TANH = activation("gelu_tanh", lambda g, x0: apply2(GELU_TANH_VJP, g, x0), None,
+cdef Op GELU_TANH = activation("gelu_tanh", "gelu_tanh_vjp g x0", None,
                                "gelu with tanh in place of the distribution function.", flops=30,
                                numpy="x0 * 0.5 * (1 + np.tanh((2 / np.pi) ** 0.5 * (x0 + 0.044715 * x0**3)))")
-cdef Op GELU_TANH_VJP = backward("gelu_tanh_vjp", lambda g, x1: apply2(GELU_TANH_VJP, g, x1),
+cdef Op GELU_TANH_VJP = backward("gelu_tanh_vjp", "gelu_tanh_vjp g x1",
                                  lambda g, x0, x1: gelu_tanh_bend(cross(g, x0), x1),
                                  "x0 times the derivative of gelu_tanh at x1.", flops=35, numpy="x0 * gelu_tanh_slope(x1)")
-cdef Op SILU = activation("silu", lambda g, x0: apply2(SILU_VJP, g, x0), one(0.2, 2, True), "x sigmoid(x).", flops=20,
+cdef Op SILU = activation("silu", "silu_vjp g x0", one(0.2, 2, True), "x sigmoid(x).", flops=20,
                           numpy="x0 / (1 + np.exp(-x0))")
-cdef Op SILU_VJP = backward("silu_vjp", lambda g, x1: apply2(SILU_VJP, g, x1), lambda g, x0, x1: silu_bend(cross(g, x0), x1),
+cdef Op SILU_VJP = backward("silu_vjp", "silu_vjp g x1", lambda g, x0, x1: silu_bend(cross(g, x0), x1),
                             "x0 times the derivative of silu at x1.", flops=25, numpy="x0 * silu_slope(x1)")
 cdef Op MISH = activation("mish", lambda g, x0: times(g, mish_slope(x0)), one(0.2, 2, True), "x tanh(softplus(x)).", flops=40,
                           numpy="x0 * np.tanh(np.logaddexp(0, x0))")
-cdef Op ELU = activation("elu", lambda g, x0, a: fused(ELU_VJP, g, x0, a),
+cdef Op ELU = activation("elu", "elu_vjp g x0 a",
                          lambda r: [((r.uniform(0.2, 2, (2, 3)) * r.choice([-1, 1], (2, 3)),), {"alpha": 1.5})],
                          "scale * (x where x > 0, else alpha (e^(input_scale x) - 1)).", flops=20,
                          numpy="np.where(x0 > 0, {f1} * x0, {f0} * {f1} * np.expm1({f2} * x0))")
-cdef Op ELU_VJP = backward("elu_vjp", lambda g, x1, a: fused(ELU_VJP, g, x1, a),
+cdef Op ELU_VJP = backward("elu_vjp", "elu_vjp g x1 a",
                            lambda g, x0, x1, a: where(x1 > 0, 0, fused(ELU_VJP, cross(g, x0), x1, a) * (<Attrs>a).c.f[2]),
                            "x0 times the derivative of elu at x1.", flops=20,
                            numpy="np.where(x1 > 0, {f1} * x0, {f0} * {f1} * {f2} * x0 * np.exp({f2} * x1))")

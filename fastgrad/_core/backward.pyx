@@ -40,6 +40,7 @@ cdef Op WRITE = declare("write")
 
 cdef enum:
     RUNS = 64                       # nested or concurrent backward runs
+    SCRATCH = 512                   # bytes of a gradient that is computed on the C stack
 
 cdef uint32_t active[RUNS]
 cdef int nactive = 0
@@ -224,31 +225,57 @@ cdef Tensor fitted(Tensor g, Layout lay, int dtype):
 
 cdef int accumulate(Node n, uint32_t at, Tensor g, bint recording) except -1:
     """Adds g to the gradient of output `at`: in place where the tape alone holds what is there."""
-    cdef Layout lay = layout_of(n, at)
-    cdef PyObject* old
-    cdef PyObject* ps[2]
+    cdef Layout lay
     cdef Tensor acc
-    cdef int dtype = n.dtype
-    if g.layout is not lay or g.dtype != dtype:
-        g = fitted(g, lay, dtype)
+    if n.extra is not None or g.layout is not n.lay or g.dtype != n.dtype:
+        lay = layout_of(n, at)
+        if g.layout is not lay or g.dtype != n.dtype:
+            g = fitted(g, lay, n.dtype)
     if at == 0:
-        old = n.g
-        if old == NULL:
+        if n.g == NULL:
             n.g = <PyObject*>g
             raw_incref(n.g)
             return 0
         # The reference count is read through the node's own pointer, before a local holds another reference.
-        if (not recording and fg_sole(old) and fg_sole(<void*>(<Tensor>old).storage)
-                and not (<Tensor>old).layout.c.flags & FG_OVERLAP
-                and not ((<Tensor>old).flags | g.flags | thread().special) & LEVELLED):
-            ps[0] = old
-            ps[1] = <PyObject*>g
-            run_into(ADD, <Tensor>old, ps, 2, None)
+        if not recording and fg_sole(n.g) and fg_sole(<void*>(<Tensor>n.g).storage) and add_to(n.g, g):
             return 0
-        acc = <Tensor>apply2(ADD, <Tensor>old, g)
+        acc = <Tensor>apply2(ADD, <Tensor>n.g, g)
         return set_gradient(n, 0, acc)
     before = gradient(n, at)
     return set_gradient(n, at, g if before is None else apply2(ADD, before, g))
+
+
+cdef bint add_to(PyObject* sum, Tensor g) except -1:
+    """Adds g to a sum of its shape and dtype in place; False where that cannot be done."""
+    cdef fg_view v[3]
+    cdef fg_call c
+    cdef PyObject* ps[2]
+    cdef uint32_t special = thread().special | (<Tensor>sum).flags | g.flags
+    if special & LEVELLED or (<Tensor>sum).layout.c.flags & FG_OVERLAP:
+        return False
+    if special & SPECIAL or not (<Tensor>sum).layout.c.flags & g.layout.c.flags & FG_DENSE or g.layout.c.size >= big:
+        ps[0] = sum
+        ps[1] = <PyObject*>g
+        run_into(ADD, <Tensor>sum, ps, 2, None)
+        return True
+    view_of(&v[0], <Tensor>sum)
+    v[1] = v[0]
+    view_of(&v[2], g)
+    v[2].lay = v[0].lay         # of one shape, both dense
+    c.kernel = ADD.kernels[g.dtype]
+    c.attrs = NULL
+    c.v = v
+    c.scratch = NULL
+    c.nout = 1
+    c.nin = 2
+    c.kernel(&c)                # of real numbers: cannot fail
+    return True
+
+
+cdef inline void view_of(fg_view* v, Tensor t) noexcept:
+    v.data = t.data
+    v.lay = &t.layout.c
+    v.dtype = t.dtype
 
 
 cdef Tensor owned(Tensor g):
@@ -266,7 +293,6 @@ cdef Tensor dense_gradient(PyObject* held):
 
 
 cdef int into_leaf(Leaf leaf, bint recording) except -1:
-    cdef PyObject* ps[2]
     cdef Tensor old = peek(leaf)
     cdef Tensor g
     if old is None:
@@ -278,13 +304,10 @@ cdef int into_leaf(Leaf leaf, bint recording) except -1:
     if not same_shape(old.layout, g.layout):
         raise ShapeError(f"backward: .grad has shape {tuple(shape_of(old.layout))}, the gradient to be added "
                          f"{tuple(shape_of(g.layout))}: the data of this leaf was replaced; set .grad to None first")
-    if (recording or old.dtype != g.dtype or (old.flags | g.flags) & (REQUIRES_GRAD | SPECIAL)
-            or old.layout.c.flags & FG_OVERLAP or old.storage.readonly):
+    if (recording or old.dtype != g.dtype or (old.flags | g.flags) & (REQUIRES_GRAD | SPECIAL) or old.storage.readonly
+            or not add_to(<PyObject*>old, g)):
         leaf.grad = <Tensor>apply2(ADD, old, g)
         return 0
-    ps[0] = <PyObject*>old
-    ps[1] = <PyObject*>g
-    run_into(ADD, old, ps, 2, None)
     old.storage.version += 1
     return 0
 
@@ -296,6 +319,9 @@ cdef object call_rule(Node n, const rule_t* r, uint64_t needs, bint recording):
     cdef object held
     cdef int k, i, filled = 0
     cdef uint8_t kind
+    cdef Written rule = <Written>r.call if type(<object>r.call) is Written else None
+    if rule is not None and rule.op is None:
+        return gradient(n, 0)
     try:
         for k in range(r.nargs):
             kind = r.args[k].kind
@@ -322,10 +348,94 @@ cdef object call_rule(Node n, const rule_t* r, uint64_t needs, bint recording):
             raw_incref(args[k])
             filled += 1
         held = None
+        if rule is not None:
+            return apply(rule.op, args, r.nargs - rule.takes_attrs, n.attrs if rule.takes_attrs else None)
         return PyObject_Vectorcall(r.call, args, <size_t>r.nargs, NULL)
     finally:
         for k in range(filled):
             raw_decref(args[k])
+
+
+cdef int send_written(Node n, int i, const rule_t* r) except -1:
+    """call_rule() and send() for a rule written as one elementwise op, where its operands are small and dense: no tensors are
+    made of them, and none of the result where it is only added to a gradient. False: it takes more than that."""
+    cdef fg_view v[5]
+    cdef fg_call c
+    cdef char scratch[SCRATCH]
+    cdef const fg_layout* lay
+    cdef PyObject* op = <PyObject*>(<Written>r.call).op
+    cdef PyObject* g = n.g
+    cdef PyObject* parent = n.edges[i].node
+    cdef PyObject* sum
+    cdef Tensor out
+    if g == NULL or n.extra is not None:
+        return False
+    if op == <PyObject*>None:
+        accumulate(<Node>parent, n.edges[i].at, <Tensor>g, False)
+        return True
+    lay = &(<Tensor>g).layout.c
+    c.kernel = (<Op>op).kernels[n.dtype]
+    if (((<Tensor>g).flags | thread().special) & SPECIAL or not (<Op>op).elementwise or (<Op>op).fast_out >= 0
+            or (<Op>op).nin > 4 or c.kernel == NULL or lay.size >= big or not lay.flags & FG_DENSE or not fill_call(n, r, &c, v)):
+        return False
+    sum = (<Node>parent).g
+    if (sum != NULL and lay.size * fg_itemsize[n.dtype] <= SCRATCH and &(<Tensor>sum).layout.c == lay
+            and n.edges[i].at == 0 and (<Node>parent).dtype == n.dtype and (<Node>parent).extra is None
+            and fg_sole(sum) and fg_sole(<void*>(<Tensor>sum).storage) and not (<Tensor>sum).flags & SPECIAL):
+        v[0].data = scratch
+        v[0].lay = lay
+        v[0].dtype = n.dtype
+        if c.kernel(&c) != FG_OK:
+            return False
+        v[2] = v[0]
+        v[0].data = v[1].data = (<Tensor>sum).data
+        v[1].lay = lay
+        c.nin = 2
+        c.kernel = ADD.kernels[n.dtype]
+        c.kernel(&c)                # of real numbers: cannot fail
+        return True
+    out = new_tensor((<Tensor>g).layout, n.dtype)
+    view_of(&v[0], out)
+    if c.kernel(&c) != FG_OK:
+        return False
+    accumulate(<Node>parent, n.edges[i].at, out, False)
+    return True
+
+
+cdef inline bint fill_call(Node n, const rule_t* r, fg_call* c, fg_view* v) noexcept:
+    """Fills the inputs with the gradient and saves, as a rule names them; False where one is not as plain as the gradient."""
+    cdef const save_t* s
+    cdef const save_t* end = n.saves + n.nsaves
+    cdef const fg_layout* lay = &(<Tensor>n.g).layout.c
+    cdef int k, bit
+    cdef fg_view* x = v
+    c.attrs = NULL
+    for k in range(r.nargs):
+        if r.args[k].kind == ARG_A:
+            c.attrs = &n.attrs.c
+            continue
+        x += 1
+        x.dtype = n.dtype
+        if r.args[k].kind == ARG_G:
+            x.data = (<Tensor>n.g).data
+            x.lay = lay
+            continue
+        bit = r.args[k].index if r.args[k].kind == ARG_X else BIT_Y + r.args[k].index
+        s = n.saves
+        while s < end and s.bit != bit:
+            s += 1
+        # not there: an input left out; no storage: a hook has packed it; modified: the error is raised elsewhere
+        if s == end or s.storage == NULL or s.dtype != n.dtype or s.version != (<Storage>s.storage).version:
+            return False
+        x.data = s.data
+        x.lay = &(<Layout>s.layout).c
+        if x.lay != lay and not (x.lay.size == 1 and x.lay.ndim <= lay.ndim):
+            return False
+    c.v = v
+    c.scratch = NULL
+    c.nout = 1
+    c.nin = <int>(x - v)
+    return True
 
 
 cdef Layout layout_of_input(Node n, int i):
@@ -346,6 +456,7 @@ cdef inline bint leads(Node n, int i, bint restricted) noexcept:
 cdef int apply_rules(Node n, bint restricted, bint recording) except -1:
     """Sends the gradients of n's outputs on to its inputs."""
     cdef Op op = n.op
+    cdef const rule_t* r
     cdef int i, count = n.nedges
     cdef uint64_t needs = 0
     cdef tuple gs
@@ -354,7 +465,10 @@ cdef int apply_rules(Node n, bint restricted, bint recording) except -1:
     if not op.joint:
         for i in range(count):
             if leads(n, i, restricted):
-                g = call_rule(n, &op.rules[i if i < op.nrules else op.nrules - 1], 0, recording)
+                r = &op.rules[i if i < op.nrules else op.nrules - 1]
+                if not recording and type(<object>r.call) is Written and send_written(n, i, r):
+                    continue
+                g = call_rule(n, r, 0, recording)
                 if g is not None:
                     send(n, i, g, recording)
                     g = None

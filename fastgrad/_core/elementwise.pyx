@@ -152,26 +152,26 @@ cdef Op COPY = declare("copy")
 
 # ---- arithmetic ----------------------------------------------------------------------------------------------------
 
-cdef Op ADD = operation("add", (lambda g: g, lambda g: g), two(), "x0 + x1.", jvp=LINEAR, numpy="x0 + x1")
-cdef Op SUB = operation("sub", (lambda g: g, lambda g: -g), two(), "x0 - x1.", jvp=LINEAR, numpy="x0 - x1")
-cdef Op MUL = operation("mul", (lambda g, x1: times(g, x1), lambda g, x0: times(g, x0)), two(), "x0 * x1.", public="fmi",
+cdef Op ADD = operation("add", ("g", "g"), two(), "x0 + x1.", jvp=LINEAR, numpy="x0 + x1")
+cdef Op SUB = operation("sub", ("g", "neg g"), two(), "x0 - x1.", jvp=LINEAR, numpy="x0 - x1")
+cdef Op MUL = operation("mul", ("mul_vjp g x1", "mul_vjp g x0"), two(), "x0 * x1.", public="fmi",
                         numpy="x0 * x1")
-cdef Op DIV = operation("div", (lambda g, x1: over(g, x1), lambda g, x1, y: -over(times(g, y), x1)), two(), "x0 / x1.",
+cdef Op DIV = operation("div", ("div_vjp g x1", lambda g, x1, y: -over(times(g, y), x1)), two(), "x0 / x1.",
                         dtype="FF->F", numpy="x0 / x1")
-cdef Op MUL_VJP = operation("mul_vjp", (lambda g, x1: times(g, x1), lambda g, x0: cross(g, x0)), None,
+cdef Op MUL_VJP = operation("mul_vjp", ("mul_vjp g x1", "mul_vjp_vjp g x0"), None,
                             "x0 * x1, and 0 where x0 is 0.", numpy="x0 * x1")
-cdef Op MUL_VJP_VJP = operation("mul_vjp_vjp", (lambda g, x1: cross(g, x1), lambda g, x0: cross(g, x0)), None,
+cdef Op MUL_VJP_VJP = operation("mul_vjp_vjp", ("mul_vjp_vjp g x1", "mul_vjp_vjp g x0"), None,
                                 "x0 * x1, and 0 where either is 0.", numpy="x0 * x1")
-cdef Op DIV_VJP = operation("div_vjp", (lambda g, x1: over(g, x1), lambda g, x0, x1: -over(over(cross(g, x0), x1), x1)), None,
+cdef Op DIV_VJP = operation("div_vjp", ("div_vjp g x1", lambda g, x0, x1: -over(over(cross(g, x0), x1), x1)), None,
                             "x0 / x1, and 0 where x0 is 0.", numpy="x0 / x1")
-cdef Op POW = operation("pow", (lambda g, x0, x1: apply3(POW_VJP, g, x0, x1, None),
+cdef Op POW = operation("pow", ("pow_vjp g x0 x1",
                                 lambda g, x0, x1, y: where((x0 == 0) & (x1 >= 0), 0, times(times(g, y), of(LOG, x0)))),
                         two(either=False), "x0 to the power x1.", public="fmi", flops=20, numpy="x0**x1")
-cdef Op POW_VJP = operation("pow_vjp", (lambda g, x1, x2: apply3(POW_VJP, g, x1, x2, None),
+cdef Op POW_VJP = operation("pow_vjp", ("pow_vjp g x1 x2",
                                         lambda g, x0, x1, x2: apply3(POW_VJP, times(cross(g, x0), x2), x1, x2 - 1, None),
                                         lambda g, x0, x1, x2: power_slope(cross(g, x0), x1, x2)), None,
                             "x0 * x2 * x1^(x2 - 1).", dtype="TTT->T", flops=20, numpy="x0 * x2 * x1 ** (x2 - 1)")
-function("neg", lambda g: -g, one(0.5, 2, True), "-x0.", dtype="T->T", jvp=LINEAR, numpy="-x0")
+function("neg", "neg g", one(0.5, 2, True), "-x0.", dtype="T->T", jvp=LINEAR, numpy="-x0")
 cdef Op ABS = function("abs", lambda g, x0: times(g, of(SIGN, x0)), one(0.5, 2, True), "|x0|; the derivative at 0 is 0.",
                        dtype="T->T", numpy="np.abs(x0)")
 cdef Op SIGN = function("sign", lambda g: zeros_like(g), one(0.5, 2, True), "-1, 0 or 1, the sign of x0.", dtype="T->T",
@@ -181,34 +181,34 @@ function("reciprocal", lambda g, y: -times(times(g, y), y), one(0.5, 2, True), "
 cdef Op SQRT = function("sqrt", lambda g, y: over(g, y + y), one(0.5, 2), "The square root.", numpy="np.sqrt(x0)")
 function("rsqrt", lambda g, y: times(times(g, y), y * y) * -0.5, one(0.5, 2), "1 / sqrt(x0).", flops=2,
          numpy="1 / np.sqrt(x0)")
-cdef Op MAXIMUM = operation("maximum", (lambda g, x0, x1: apply3(MAXIMUM_VJP, g, x0, x1, None),
-                                        lambda g, x0, x1: apply3(MAXIMUM_VJP, g, x1, x0, None)), two(), public="fm",
+cdef Op MAXIMUM = operation("maximum", ("maximum_vjp g x0 x1",
+                                        "maximum_vjp g x1 x0"), two(), public="fm",
                             doc="The larger of both, NaN if either is; equal ones share the gradient.",
                             numpy="np.maximum(x0, x1)")
-cdef Op MINIMUM = operation("minimum", (lambda g, x0, x1: apply3(MAXIMUM_VJP, g, x1, x0, None),
-                                        lambda g, x0, x1: apply3(MAXIMUM_VJP, g, x0, x1, None)), two(), public="fm",
+cdef Op MINIMUM = operation("minimum", ("maximum_vjp g x1 x0",
+                                        "maximum_vjp g x0 x1"), two(), public="fm",
                             doc="The smaller of both, NaN if either is; equal ones share the gradient.",
                             numpy="np.minimum(x0, x1)")
-cdef Op MAXIMUM_VJP = operation("maximum_vjp", (lambda g, x1, x2: apply3(MAXIMUM_VJP, g, x1, x2, None), None, None), None,
+cdef Op MAXIMUM_VJP = operation("maximum_vjp", ("maximum_vjp g x1 x2", None, None), None,
                                 "x0 where x1 > x2, half of it where they are equal, else 0.", dtype="TTT->T",
                                 numpy="x0 * ((x1 > x2) + 0.5 * (x1 == x2))")
-operation("lerp", (lambda g, x2: times(g, 1 - x2), lambda g, x2: times(g, x2), lambda g, x0, x1: times(g, x1 - x0)),
+operation("lerp", (lambda g, x2: times(g, 1 - x2), "mul_vjp g x2", lambda g, x0, x1: times(g, x1 - x0)),
           lambda r: [((r.normal(size=(2, 3)), r.normal(size=(2, 3)), 0.3), {}),
                      ((r.normal(size=(2, 1)), r.normal(size=3), r.uniform(0.6, 0.9, (2, 3))), {})],
           "x0 + x2 (x1 - x0).", dtype="TTT->T", public="fmi", flops=3, numpy="x0 + x2 * (x1 - x0)")
-cdef Op ADDCMUL = operation("addcmul", (lambda g: g, lambda g, x2, a: times(g * factor(a), x2),
+cdef Op ADDCMUL = operation("addcmul", ("g", lambda g, x2, a: times(g * factor(a), x2),
                                         lambda g, x1, a: times(g * factor(a), x1)),
                             lambda r: [((r.normal(size=(2, 3)), r.normal(size=(2, 1)), r.normal(size=3)), {"value": 0.5})],
                             "x0 + value * x1 * x2.", dtype="TTT->T", flops=3, numpy="x0 + {f0} * x1 * x2")
-cdef Op ADDCDIV = operation("addcdiv", (lambda g: g, lambda g, x2, a: over(g * factor(a), x2),
+cdef Op ADDCDIV = operation("addcdiv", ("g", lambda g, x2, a: over(g * factor(a), x2),
                                         lambda g, x1, x2, a: -over(over(times(g * factor(a), x1), x2), x2)),
                             lambda r: [((r.normal(size=(2, 3)), r.normal(size=(2, 1)), r.uniform(0.5, 2, 3)), {"value": 0.5})],
                             "x0 + value * x1 / x2.", dtype="TTT->T", flops=3, numpy="x0 + {f0} * x1 / x2")
 operation("hypot", (lambda g, x0, y: over(times(g, x0), y), lambda g, x1, y: over(times(g, x1), y)), two(),
           "sqrt(x0^2 + x1^2).", public="fmi", flops=4, numpy="np.hypot(x0, x1)")
-cdef Op FMOD = operation("fmod", (lambda g: g, lambda g, x0, x1: -times(g, of(TRUNC, x0 / x1))), two(),
+cdef Op FMOD = operation("fmod", ("g", lambda g, x0, x1: -times(g, of(TRUNC, x0 / x1))), two(),
                          "The remainder of x0 / x1 with the sign of x0.", public="fmi", flops=4, numpy="np.fmod(x0, x1)")
-operation("remainder", (lambda g: g, lambda g, x0, x1: -times(g, apply2(FLOOR_DIVIDE, x0, x1))), two(),
+operation("remainder", ("g", lambda g, x0, x1: -times(g, apply2(FLOOR_DIVIDE, x0, x1))), two(),
           "The remainder of x0 / x1 with the sign of x1, as Python's %.", public="fmi", flops=4, numpy="x0 % x1")
 cdef Op FLOOR_DIVIDE = operation("floor_divide", (lambda g: zeros_like(g), lambda g: zeros_like(g)), two(),
                                  "floor(x0 / x1), as Python's //.", public="fmi", flops=4, numpy="x0 // x1")
@@ -226,7 +226,7 @@ cdef object power_slope(object g, object x, object n):
 
 # ---- clamping ------------------------------------------------------------------------------------------------------
 
-cdef Op CLAMP = function("clamp", lambda g, x0, a: apply3(CLAMP_VJP, g, x0, None, a),
+cdef Op CLAMP = function("clamp", "clamp_vjp g x0 a",
                          lambda r: [((r.uniform(0.5, 2, (2, 3)), 0.8, 1.2), {}), ((r.normal(size=(2, 3)),), {"min": 9.0})],
                          "x0 between two bounds; the derivative at a bound is 1.", dtype="T->T", public="", flops=2,
                          numpy="np.clip(x0, {f0}, {f1})")
@@ -236,7 +236,7 @@ cdef Op CLAMP_MIN = function("clamp_min", lambda g, x0, a: apply3(CLAMP_VJP, g, 
 cdef Op CLAMP_MAX = function("clamp_max", lambda g, x0, a: apply3(CLAMP_VJP, g, x0, None, params(-INFINITY, factor(a))),
                              lambda r: [((r.uniform(0.5, 2, (2, 3)), 1.2), {})], "x0, but at most a bound.", dtype="T->T",
                              public="", numpy="np.minimum(x0, {f0})")
-cdef Op CLAMP_VJP = operation("clamp_vjp", (lambda g, x1, a: apply3(CLAMP_VJP, g, x1, None, a), None), None,
+cdef Op CLAMP_VJP = operation("clamp_vjp", ("clamp_vjp g x1 a", None), None,
                               "x0 where x1 lies between two bounds, else 0.", flops=2,
                               numpy="x0 * ((x1 >= {f0}) & (x1 <= {f1}))")
 
@@ -308,16 +308,16 @@ cdef Op TRUNC = function("trunc", lambda g: zeros_like(g), one(0.1, 0.9, True), 
                          numpy="np.trunc(x0)")
 cdef Op ROUND = function("round", lambda g: zeros_like(g), one(0.1, 0.4, True), "The nearest integer, the even one at a half.",
                          dtype="T->T", public="", numpy="np.rint(x0)")
-function("frac", lambda g: g, one(0.1, 0.9, True), "x0 - trunc(x0).", dtype="T->T", numpy="x0 - np.trunc(x0)")
+function("frac", "g", one(0.1, 0.9, True), "x0 - trunc(x0).", dtype="T->T", numpy="x0 - np.trunc(x0)")
 
 
 # ---- exponentials and logarithms -----------------------------------------------------------------------------------
 
-cdef Op EXP = function("exp", lambda g, y: times(g, y), one(0.2, 2, True), "e^x0.", flops=15, numpy="np.exp(x0)")
+cdef Op EXP = function("exp", "mul_vjp g y", one(0.2, 2, True), "e^x0.", flops=15, numpy="np.exp(x0)")
 function("exp2", lambda g, y: times(g, y) * LN2, one(0.2, 2, True), "2^x0.", flops=15, numpy="np.exp2(x0)")
 function("expm1", lambda g, y: times(g, y + 1), one(0.2, 2, True), "e^x0 - 1, accurate near 0.", flops=15,
          numpy="np.expm1(x0)")
-cdef Op LOG = function("log", lambda g, x0: over(g, x0), one(0.5, 2), "The natural logarithm.", flops=20, numpy="np.log(x0)")
+cdef Op LOG = function("log", "div_vjp g x0", one(0.5, 2), "The natural logarithm.", flops=20, numpy="np.log(x0)")
 function("log2", lambda g, x0: over(g, x0) * (1 / LN2), one(0.5, 2), "The logarithm to base 2.", flops=20, numpy="np.log2(x0)")
 function("log10", lambda g, x0: over(g, x0) * (1 / LN10), one(0.5, 2), "The logarithm to base 10.", flops=20,
          numpy="np.log10(x0)")
@@ -350,18 +350,18 @@ cdef Op SINH = function("sinh", lambda g, x0: times(g, of(COSH, x0)), one(0.2, 2
                         numpy="np.sinh(x0)")
 cdef Op COSH = function("cosh", lambda g, x0: times(g, of(SINH, x0)), one(0.2, 2, True), "The hyperbolic cosine.", flops=20,
                         numpy="np.cosh(x0)")
-cdef Op TANH = function("tanh", lambda g, y: apply2(TANH_VJP, g, y), one(0.2, 2, True), "The hyperbolic tangent.", flops=20,
+cdef Op TANH = function("tanh", "tanh_vjp g y", one(0.2, 2, True), "The hyperbolic tangent.", flops=20,
                         numpy="np.tanh(x0)")
-cdef Op TANH_VJP = operation("tanh_vjp", (lambda g, x1: apply2(TANH_VJP, g, x1),
+cdef Op TANH_VJP = operation("tanh_vjp", ("tanh_vjp g x1",
                                           lambda g, x0, x1: times(cross(g, x0), x1) * -2), None, "x0 (1 - x1^2).", flops=3,
                              numpy="x0 * (1 - x1 * x1)")
 function("erf", lambda g, x0: times(g, of(EXP, -(x0 * x0))) * SLOPE_ERF, one(0.2, 2, True), "The error function.", flops=30,
          numpy="erf(x0)")
 function("erfc", lambda g, x0: times(g, of(EXP, -(x0 * x0))) * -SLOPE_ERF, one(0.2, 2, True), "1 - erf(x0), accurate far out.",
          flops=30, numpy="1 - erf(x0)")
-cdef Op SIGMOID = function("sigmoid", lambda g, y: apply2(SIGMOID_VJP, g, y), one(0.2, 2, True), "1 / (1 + e^-x0).", flops=20,
+cdef Op SIGMOID = function("sigmoid", "sigmoid_vjp g y", one(0.2, 2, True), "1 / (1 + e^-x0).", flops=20,
                            numpy="1 / (1 + np.exp(-x0))")
-cdef Op SIGMOID_VJP = operation("sigmoid_vjp", (lambda g, x1: apply2(SIGMOID_VJP, g, x1),
+cdef Op SIGMOID_VJP = operation("sigmoid_vjp", ("sigmoid_vjp g x1",
                                                 lambda g, x0, x1: times(cross(g, x0), 1 - x1 - x1)), None,
                                 "x0 x1 (1 - x1).", flops=3, numpy="x0 * x1 * (1 - x1)")
 cdef Op NAN_TO_NUM = function("nan_to_num", lambda g, x0: where(of(ISFINITE, x0), g, 0), one(0.5, 2, True),

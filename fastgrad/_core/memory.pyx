@@ -349,6 +349,7 @@ cdef extern from "storageobject.h":
     Storage fg_storage_take(int64_t nbytes)
     uint64_t fg_births() noexcept
     void fg_storage_watch(uint8_t* alive) noexcept
+    void fg_storages_empty() noexcept
     bint fg_storage_prepare(PyTypeObject* type, void (*give_back)(void* data, int size_class) noexcept)
 
 
@@ -401,9 +402,12 @@ cdef Storage foreign_storage(void* data, int64_t nbytes, object owner, bint read
 
 
 def empty_cache():
-    """Returns the memory that the storage cache holds, but no tensor uses, to the operating system."""
+    """Returns the memory that is kept for reuse, but nothing uses, to the operating system."""
     global _cached
     cdef int c
+    fg_storages_empty()
+    if empty_above != NULL:
+        empty_above()
     for c in range(CLASSES):
         while _cache[c].count > 0:
             _cache[c].count -= 1

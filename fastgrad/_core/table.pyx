@@ -71,7 +71,9 @@ def op(name, *, shape, dtype, vjp=REQUIRED, jvp=None, batch=None, kernel=None, o
     dtype     letters for inputs -> outputs. T: common promoted dtype; F: as T but real; i b f d: int64, bool, float32,
               float64; ".": taken as it is; L (output): T, but int64 for integers and bool; a (output): attrs.i[3].
               A "*" after the last input letter: any number of them.
-    vjp       a rule per input (None: no derivative), or joint(rule); NONE: the op has no derivative.
+    vjp       a rule per input (None: no derivative), or joint(rule); NONE: the op has no derivative. A rule that is one op is
+              written as it, "mul_vjp g x1" for ``lambda g, x1: mul_vjp(g, x1)`` ("a" last: with the attributes), and one that
+              hands the gradient on as "g": these run without a call into Python.
     jvp       DIAGONAL, LINEAR, MULTILINEAR, REDUCED, or a rule that names t0.. (tangents, None for a constant) and what a vjp
               rule names, and returns the tangent, or a tuple of them; not given: the transpose of the vjp.
     batch     how vmap runs it: nothing for SAME and BROADCAST (elementwise ops), REDUCE, MATMUL and VIEW; ROWS, PATTERN,
@@ -197,11 +199,28 @@ cdef int read_rules(Op o, vjp) except -1:
     return 0
 
 
+cdef Written written(str text):
+    cdef Written w = Written.__new__(Written)
+    words = text.split()
+    if words != ["g"]:
+        w.op = declare(words[0])
+        w.takes_attrs = text.endswith(" a")
+    return w
+
+
+def rule_names(rule):
+    """What a rule names, in the order of its arguments."""
+    if isinstance(rule, str):
+        return tuple(rule.split()[1:]) or ("g",)
+    return rule.__code__.co_varnames[:rule.__code__.co_argcount]
+
+
 cdef int read_rule(Op o, rule_t* r, rule) except -1:
+    names = rule_names(rule)
+    if isinstance(rule, str):
+        rule = written(rule)
     Py_INCREF(rule)
     r.call = <PyObject*>rule
-    code = rule.__code__
-    names = code.co_varnames[:code.co_argcount]
     if len(names) > MAX_ARGS:
         raise ValueError(f"op {o.name}: a rule with more than {MAX_ARGS} arguments")
     for name in names:

@@ -69,6 +69,11 @@ cdef class NodeExtra:
     cdef tuple lays     # layouts of all outputs with a history, where there are several
     cdef tuple shapes   # of all inputs, where a rule names `shapes`
 
+cdef class Written:
+    # A rule written as one op on what it names, called like any other rule; backward knows it as the op.
+    cdef Op op                          # None: it hands the gradient on
+    cdef bint takes_attrs
+
 cdef class Node:
     # One use of an op. It holds op, earlier nodes, attributes and saves, never a Tensor (but for the gradient under way),
     # so arrows point only backwards in time. A GC type untracked at birth; tracked when it first gets an extra.

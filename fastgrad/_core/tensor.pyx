@@ -15,6 +15,8 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 
+from . cimport memory
+
 import weakref
 
 cdef extern from "Python.h":
@@ -32,17 +34,19 @@ cdef extern from "state.h":
     fg_thread* fg_here() noexcept
 
 cdef extern from "tensorobject.h":
-    Tensor fg_tensor_take(Storage storage, Layout layout, void* data, int dtype)
+    Tensor fg_tensor_take(object storage, object layout, void* data, int dtype)
     bint fg_tensor_prepare(PyTypeObject* type)
+    void fg_tensors_empty() noexcept
 
 cdef extern from "nodeobject.h":
-    Node fg_node_take(Op op, Layout lay, Attrs attrs, int dtype)
-    void fg_node_release(Node n) noexcept
+    Node fg_node_take(object op, object lay, object attrs, int dtype)
+    void fg_node_release(object node) noexcept
     bint fg_node_prepare(PyTypeObject* type)
+    void fg_nodes_empty() noexcept
 
 cdef extern from "block.h":
     int block_class "fg_block_class"(size_t nbytes) noexcept
-    void* take_block "fg_take_block"(size_t nbytes) noexcept
+    void* take_block "fg_take_block"(int size_class, size_t nbytes) noexcept
     int lowest_bit "fg_lowest_bit"(uint64_t m) noexcept
     int count_bits "fg_count_bits"(uint64_t m) noexcept
 
@@ -119,6 +123,18 @@ cdef void free_block(Node n) noexcept:
     fg_node_release(n)
 
 
+@cython.final
+cdef class Written:
+    """A rule written as one op."""
+
+    def __call__(self, *args):
+        if self.op is None:
+            return args[0]
+        if self.takes_attrs:
+            return apply_list(self.op, list(args[:len(args) - 1]), args[len(args) - 1])
+        return apply_list(self.op, list(args), None)
+
+
 cdef NodeExtra extra_of(Node n):
     if n.extra is None:
         n.extra = NodeExtra.__new__(NodeExtra)
@@ -131,48 +147,62 @@ cdef object record(Op op, PyObject** xs, int n, Attrs a, PyObject** ys, int nys)
     """Gives outputs ys[0..nys) the history op(xs). At least one input requires grad. Returns the Node."""
     cdef Node node
     cdef Tensor t
+    cdef PyObject* x
     cdef uint64_t mask = 0
-    cdef int i = 0
+    cdef int i = 0, last = op.nrules - 1, kind
     cdef size_t nbytes
+    cdef edge_t* edges
     cdef save_t* s
-    cdef edge_t* edge
+    cdef rule_t* r
     while ys[i] == NULL:        # of several outputs, the first may be left out
         i += 1
     t = <Tensor>ys[i]
     node = fg_node_take(op, t.layout, a, t.dtype)
     for i in range(n):
         if xs[i] != NULL and (<Tensor>xs[i]).flags & REQUIRES_GRAD:
-            mask |= op.rules[i if i < op.nrules else op.nrules - 1].mask    # 0 for an input without a derivative
+            mask |= op.rules[i if i < last else last].mask      # 0 for an input without a derivative
     nbytes = n * sizeof(edge_t) + count_bits(mask) * sizeof(save_t)     # at most: an input left out is not saved
-    node.block_class = block_class(nbytes)
-    node.edges = <edge_t*>take_block(nbytes)
-    if node.edges == NULL:
+    kind = block_class(nbytes)
+    edges = <edge_t*>take_block(kind, nbytes)
+    if edges == NULL:
         raise MemoryError(f"{op.name}: no memory for the tape")
+    node.block_class = kind
+    node.edges = edges
     node.nedges = n
-    s = node.saves = <save_t*>(node.edges + n)
     for i in range(n):
-        edge = &node.edges[i]
-        edge.node = NULL
-        if xs[i] != NULL and (<Tensor>xs[i]).flags & REQUIRES_GRAD and has_rule(op, i):
-            edge.node = <PyObject*>(<Tensor>xs[i]).node
-            edge.at = (<Tensor>xs[i]).at
-            raw_incref(edge.node)
+        x = xs[i]
+        r = &op.rules[i if i < last else last]
+        if x != NULL and (<Tensor>x).flags & REQUIRES_GRAD and r.call != NULL:
+            edges[i].node = <PyObject*>(<Tensor>x).node
+            edges[i].at = (<Tensor>x).at
+            raw_incref(edges[i].node)
+        else:
+            edges[i].node = NULL
+    s = node.saves = <save_t*>(edges + n)
     while mask:
         i = lowest_bit(mask)
         mask &= mask - 1
         if i < BIT_Y:
-            if i < n and xs[i] != NULL:
-                fill_save(s, <Tensor>xs[i], i)
-                s += 1
+            x = xs[i] if i < n else NULL
         elif i < BIT_S:
-            if ys[i - BIT_Y] != NULL:
-                fill_save(s, <Tensor>ys[i - BIT_Y], i)
+            x = ys[i - BIT_Y]
+        else:
+            if i - BIT_S < n and xs[i - BIT_S] != NULL and edges[i - BIT_S].node == NULL:
+                s.storage = NULL                                # with an edge the layout is the parent's
+                s.layout = <PyObject*>(<Tensor>xs[i - BIT_S]).layout
+                raw_incref(s.layout)
+                s.bit = i
                 s += 1
-        elif i - BIT_S < n and xs[i - BIT_S] != NULL and node.edges[i - BIT_S].node == NULL:
-            s.storage = NULL                                # with an edge the layout is the parent's
-            s.layout = <PyObject*>(<Tensor>xs[i - BIT_S]).layout
+            continue
+        if x != NULL:
+            s.storage = <PyObject*>(<Tensor>x).storage
+            raw_incref(s.storage)
+            s.layout = <PyObject*>(<Tensor>x).layout
             raw_incref(s.layout)
+            s.data = (<Tensor>x).data
+            s.version = (<Storage>s.storage).version
             s.bit = i
+            s.dtype = (<Tensor>x).dtype
             s += 1
     node.nsaves = <uint8_t>(s - node.saves)
     if slots.pack != NULL:
@@ -218,17 +248,6 @@ cdef bint names_shapes(const rule_t* r) noexcept:
     return False
 
 
-cdef inline void fill_save(save_t* s, Tensor t, int bit) noexcept:
-    s.storage = <PyObject*>t.storage
-    raw_incref(s.storage)
-    s.layout = <PyObject*>t.layout
-    raw_incref(s.layout)
-    s.data = t.data
-    s.version = t.storage.version
-    s.bit = bit
-    s.dtype = t.dtype
-
-
 cdef Tensor unsave(Node n, int bit, bint with_history):
     """The saved x or y of that bit as a Tensor again, with the history of its parent, or of this node for y."""
     cdef int i
@@ -244,7 +263,7 @@ cdef Tensor unsave(Node n, int bit, bint with_history):
     if s.storage == NULL:
         t = slots.unpack(n, s)
     else:
-        t = fg_tensor_take(<Storage>s.storage, <Layout>s.layout, s.data, s.dtype)
+        t = fg_tensor_take(<object>s.storage, <object>s.layout, s.data, s.dtype)
         if s.version != t.storage.version:
             raise_modified(n, bit, s.version, t.storage.version)
     if with_history:
@@ -522,7 +541,13 @@ cdef class Tensor:
         return None if self.view is None else self.view.base
 
 
+cdef void empty_kept() noexcept:
+    fg_tensors_empty()
+    fg_nodes_empty()
+
+
 cdef _prepare_types():
+    memory.empty_above = empty_kept
     if not fg_tensor_prepare(<PyTypeObject*>Tensor):
         raise SystemError("fg_tensor does not mirror the fields of Tensor")
     if not fg_node_prepare(<PyTypeObject*>Node):
@@ -833,57 +858,55 @@ cdef object apply1(Op op, Tensor x, Attrs a):
 
 
 cdef object apply2(Op op, object x, object y):
+    if type(x) is Tensor:
+        if type(y) is not Tensor:
+            y = coerce(y, (<Tensor>x).dtype)
+            if y is None:
+                return NotImplemented
+    elif type(y) is Tensor:
+        x = coerce(x, (<Tensor>y).dtype)
+        if x is None:
+            return NotImplemented
+    else:
+        raise TypeError(f"{op.name}: expected a Tensor among the operands, got {type(x).__name__} and {type(y).__name__}")
+    return pair(op, <PyObject*>x, <PyObject*>y)
+
+
+cdef object pair(Op op, PyObject* x, PyObject* y):
+    # Pointers: a Cython variable takes and drops a reference, six instructions for each.
     cdef fg_thread* here = fg_here()
     cdef fg_view v[3]
     cdef fg_call c
     cdef PyObject* ps[2]
     cdef PyObject* py
-    cdef Tensor a, b, out
-    cdef Layout lay
-    cdef int dtype, rc
-    if type(x) is Tensor:
-        a = <Tensor>x
-        if type(y) is Tensor:
-            b = <Tensor>y
-        else:
-            y = coerce(y, a.dtype)
-            if y is None:
-                return NotImplemented
-            b = <Tensor>y
-    else:
-        if type(y) is not Tensor:
-            raise TypeError(f"{op.name}: expected a Tensor among the operands, got {type(x).__name__} and "
-                            f"{type(y).__name__}")
-        b = <Tensor>y
-        x = coerce(x, b.dtype)
-        if x is None:
-            return NotImplemented
-        a = <Tensor>x
-    ps[0] = <PyObject*>a
-    ps[1] = <PyObject*>b
-    dtype = a.dtype
-    if ((here.special | a.flags | b.flags) & SPECIAL or not op.elementwise or dtype != b.dtype
-            or op.kernels[dtype] == NULL):
-        return apply(op, ps, 2, None)
-    if not (a.layout.c.flags & b.layout.c.flags & FG_DENSE):
-        return apply(op, ps, 2, None)
-    if a.layout is b.layout:
-        lay = a.layout
-    elif b.layout.c.size == 1 and b.layout.c.ndim <= a.layout.c.ndim:
-        lay = a.layout
-    elif a.layout.c.size == 1 and a.layout.c.ndim <= b.layout.c.ndim:
-        lay = b.layout
-    elif same_shape(a.layout, b.layout):
-        lay = a.layout
-    else:
-        return apply(op, ps, 2, None)
-    if lay.c.size >= big:
-        return apply(op, ps, 2, None)
-    out = new_tensor(lay, op.fast_out if op.fast_out >= 0 else dtype)
-    set_view(&v[0], out)
-    set_view(&v[1], a)
-    set_view(&v[2], b)
+    cdef PyObject* lay
+    cdef Tensor out
+    cdef int rc, dtype = (<Tensor>x).dtype
+    cdef uint32_t flags = (<Tensor>x).flags | (<Tensor>y).flags
+    ps[0] = x
+    ps[1] = y
+    v[1].data = (<Tensor>x).data
+    v[1].lay = &(<Tensor>x).layout.c
+    v[1].dtype = dtype
+    v[2].data = (<Tensor>y).data
+    v[2].lay = &(<Tensor>y).layout.c
+    v[2].dtype = dtype
     c.kernel = op.kernels[dtype]
+    if ((here.special | flags) & SPECIAL or not op.elementwise or dtype != (<Tensor>y).dtype or c.kernel == NULL
+            or not v[1].lay.flags & v[2].lay.flags & FG_DENSE):
+        return apply(op, ps, 2, None)
+    if v[1].lay == v[2].lay or (v[2].lay.size == 1 and v[2].lay.ndim <= v[1].lay.ndim):
+        lay = <PyObject*>(<Tensor>x).layout
+    elif v[1].lay.size == 1 and v[1].lay.ndim <= v[2].lay.ndim:
+        lay = <PyObject*>(<Tensor>y).layout
+    elif same_shape((<Tensor>x).layout, (<Tensor>y).layout):
+        lay = <PyObject*>(<Tensor>x).layout
+    else:
+        return apply(op, ps, 2, None)
+    if (<Layout>lay).c.size >= big:
+        return apply(op, ps, 2, None)
+    out = new_tensor(<Layout>lay, op.fast_out if op.fast_out >= 0 else dtype)
+    set_view(&v[0], out)
     c.attrs = NULL
     c.v = v
     c.scratch = NULL
@@ -892,7 +915,7 @@ cdef object apply2(Op op, object x, object y):
     rc = c.kernel(&c)
     if rc != FG_OK:
         raise_code(op, rc, &c)
-    if (a.flags | b.flags) & REQUIRES_GRAD and here.recording and op.differentiable:
+    if flags & REQUIRES_GRAD and here.recording and op.differentiable:
         py = <PyObject*>out
         record(op, ps, 2, None, &py, 1)
     return out

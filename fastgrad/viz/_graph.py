@@ -10,6 +10,7 @@ import numpy as np
 
 from fastgrad._core import Tensor, grad
 from fastgrad._core.backward import pull
+from fastgrad._core.table import rule_names
 from fastgrad._core.watch import describe, history, place
 from fastgrad.viz import _draw
 from fastgrad.viz._explain import node_names, postorder
@@ -215,7 +216,7 @@ def named_by(op, k):
     if not isinstance(rules, tuple):
         return ()
     rule = rules[min(k, len(rules) - 1)]
-    return () if rule is None else rule.__code__.co_varnames[: rule.__code__.co_argcount]
+    return () if rule is None else rule_names(rule)
 
 
 def role_of(op, upstream, shares, ins, out):
