@@ -6,6 +6,10 @@ LIMITS = {
         "counted, kernels are 26% of the instructions of a step, the tape 49% and the interpreter 25%: what is left is one "
         "call for each module, op and rule"
     ),
+    "Rosenbrock, Hessian, fastgrad compiled": (
+        "a replay is 33 calls on 50 x 49 elements: 49% of it are kernels, 29% copies of rows of slices into tiles; what is left "
+        "is one pass over the elements for several calls"
+    ),
     "scalar graph of the moons net": (
         "counted, an op with its backward and its end is 3,100 instructions, of which 67% are the tape's, 29% the "
         "interpreter's and 3% arithmetic"
