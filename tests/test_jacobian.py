@@ -61,6 +61,18 @@ def test_a_jacobian_is_memory_of_its_own(name, chunk, mode):
     np.testing.assert_array_equal(j.numpy(), 2 * (w if w.shape == (3, 4) else w.T).numpy())
 
 
+def test_a_jacobian_is_no_part_of_what_the_function_keeps():
+    kept = []
+
+    def f(x):
+        kept.append(matrix(4, 3) * 2)
+        return x @ kept[-1]
+
+    for jacobian in JACOBIANS.values():
+        jacobian(f)(matrix(4)).mul_(5)
+        assert fg.equal(kept[-1], matrix(4, 3) * 2)
+
+
 def test_a_jacobian_of_a_constant_is_memory_of_its_own():
     for jacobian in JACOBIANS.values():
         j = jacobian(lambda x: fg.ones(2))(fg.ones(3))

@@ -538,11 +538,11 @@ def unit_vectors(list leaves not None, int64_t start, uint32_t level):
 
 
 def all_values(Tensor y not None, uint32_t level):
-    """The values of y for all elements of the batch, in front, in memory that is no older than the vmap."""
+    """The values of y for all elements of the batch, in front, in memory that is no part of another tensor's."""
     cdef Tensor values
     settle(y)
     values = physical(y, level, level_of(level).size)
-    if values.storage.birth > level_of(level).born and not values.layout.c.flags & FG_OVERLAP:
+    if values.storage.birth > level_of(level).born and not values.flags & VIEW and not values.layout.c.flags & FG_OVERLAP:
         return values
     return <Tensor>apply1(CLONE, values, None)
 
