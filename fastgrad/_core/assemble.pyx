@@ -5,9 +5,8 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
-import threading
-
 from .program cimport PyWeakReference, Program, Result, Target, bind_t, handle_t, range_t
+from .random cimport current
 from .recorder cimport CONSTANT, EXTERNAL, UNREAD, Call, GradSlot, Handle, Operand, Record, Slot, module_changes
 from .schedule cimport Schedule, draws, schedule
 from .tensor cimport *
@@ -24,7 +23,6 @@ cdef Program assembled(Record rec):
     p.modules = list(rec.modules.values())
     p.changes = module_changes()
     p.optimizers = [ref for ref, _ in rec.plans.values()]
-    p.lock = threading.Lock()
     p.outside = []
     source = build_sources(p, rec, s)
     build_calls(p, rec, s, source)
@@ -144,6 +142,8 @@ cdef int build_calls(Program p, Record rec, Schedule s, dict source) except -1:
             a = new_attrs()
             a.c = c.attrs.c
             p.streams.append((a, c.attrs.py))
+            if c.attrs.py is current():
+                p.drawn = c.attrs.py
         p.kept.append(a)
         f.kernel = c.op.kernels[c.common]
         f.attrs = NULL if a is None else &a.c
