@@ -479,6 +479,39 @@ def test_other_threads_run_beside_a_run_and_the_program_is_run_by_one_at_a_time(
     assert all(p.isfinite().all() for p in net.parameters())
 
 
+@pytest.mark.parametrize("none", [True, False])
+def test_gradients_and_rates_that_another_thread_changes_during_a_run(none):
+    class Other(Net):
+        def step(self, x, y):
+            self.opt.zero_grad(set_to_none=none)
+            loss = F.cross_entropy(self(x), y)
+            loss.backward()
+            self.opt.step()
+            return loss
+
+    net, ended, held = Other(), threading.Event(), []
+    h = fg.compile(net.step, limit=100)
+
+    def meddle():
+        while not ended.is_set():
+            for p in net.parameters():
+                held.append(p.grad)
+                p.grad = None
+            net.opt.param_groups[0]["lr"] *= 0.999
+            del held[:-5]
+
+    thread = threading.Thread(target=meddle)
+    thread.start()
+    try:
+        for _ in range(20):
+            h.run(data(), batch_size=2, epochs=50, shuffle=True)
+    finally:
+        ended.set()
+        thread.join()
+    assert h.replays > 10_000
+    assert all(p.isfinite().all() for p in net.parameters())
+
+
 def test_counts_of_one_program_on_several_threads_are_not_lost():
     counting = Counting()
     h = fg.compile(counting.step)
