@@ -23,6 +23,7 @@ from ._config import get_num_threads, set_num_threads, show_config
 from ._core import (
     CompileError,
     DTypeError,
+    ForgottenZeroGrad,
     Generator,
     ShapeError,
     Size,
@@ -47,6 +48,7 @@ from ._core import (
     seed,
     set_default_dtype,
     set_grad_enabled,
+    set_loss_broadcasting,
     set_rng_state,
     strided,
 )
@@ -83,11 +85,10 @@ def __getattr__(name):
         value = getattr(_importlib.import_module(f"{__name__}.{_FROM_MODULES[name]}"), name)
         globals()[name] = value
         return value
-    import difflib
+    from ._near import hint
 
-    near = difflib.get_close_matches(name, __dir__(), 1) if not name.startswith("_") else ()
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise AttributeError(f"module 'fastgrad' has no attribute {name!r}{hint}", name=name)
+    near = "" if name.startswith("_") else hint(name, __dir__())
+    raise AttributeError(f"module 'fastgrad' has no attribute {name!r}{near}", name=name)
 
 
 def __dir__():

@@ -2,6 +2,8 @@
 docs/troubleshooting.md."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,15 @@ def saved_value_overwritten():
     y = leaf(2).exp()
     y.add_(1)
     y.sum().backward()
+
+
+def saved_value_overwritten_under_detect_anomaly():
+    with fg.detect_anomaly():
+        saved_value_overwritten()
+
+
+def value_read_in_a_compiled_function():
+    fg.compile(lambda x: x * x.sum().item())(fg.ones(2))
 
 
 class WrongShape(fg.autograd.Function):
@@ -88,7 +99,14 @@ MISTAKES = {
         RuntimeError,
         "exp: a value needed to compute the gradient, its output of shape (2,), was modified by an in-place operation after it "
         "was saved (it is at version 1; expected version 0 instead). Use the out-of-place form of that operation, or clone() "
-        "before it",
+        "before it; inside `with fastgrad.detect_anomaly():` this message names both lines",
+    ),
+    "a saved value overwritten, with its lines": (
+        saved_value_overwritten_under_detect_anomaly,
+        RuntimeError,
+        "exp: a value needed to compute the gradient, its output of shape (2,), was modified by an in-place operation after it "
+        "was saved (it is at version 1; expected version 0 instead): saved at FILE:LINE, written by add_ at FILE:LINE. Use the "
+        "out-of-place form of that operation, or clone() before it",
     ),
     "a leaf written in place": (
         lambda: leaf(2).add_(1),
@@ -120,6 +138,28 @@ MISTAKES = {
         lambda: fg.sigmod,
         AttributeError,
         "module 'fastgrad' has no attribute 'sigmod'; did you mean 'sigmoid'?",
+    ),
+    "a misspelt layer": (
+        lambda: fg.nn.Linaer,
+        AttributeError,
+        "module 'fastgrad.nn' has no attribute 'Linaer'; did you mean 'Linear'?",
+    ),
+    "a wrong keyword": (
+        lambda: fg.nn.Linear(2, 3, bais=False),
+        TypeError,
+        "Linear.__init__() got an unexpected keyword argument 'bais'; did you mean 'bias'?",
+    ),
+    "two floating-point types": (
+        lambda: fg.nn.Linear(2, 3)(fg.ones(4, 2, dtype=fg.float64)),
+        fg.DTypeError,
+        "linear: the input is float64 and the weight float32: convert the input with .float() (NumPy's arrays are float64 unless "
+        "they say otherwise), or the model with .double()",
+    ),
+    "a value read in a compiled function": (
+        value_read_in_a_compiled_function,
+        fg.CompileError,
+        "item() at FILE:LINE cannot be replayed by a compiled function: a value that Python reads would be frozen; return the "
+        "tensor instead",
     ),
     "a layer's input": (
         lambda: fg.nn.Linear(2, 3)(fg.ones(4, 5)),
@@ -156,7 +196,127 @@ def test_message(name):
     with pytest.raises(kind) as caught:
         mistake()
     assert type(caught.value) is kind
-    assert str(caught.value) == message
+    assert re.sub(r"\S*\.py:\d+", "FILE:LINE", str(caught.value)) == message
+
+
+def test_both_lines_of_a_saved_value_that_was_overwritten():
+    with pytest.raises(RuntimeError) as caught:
+        saved_value_overwritten_under_detect_anomaly()
+    lines = Path(__file__).read_text().splitlines()
+    saved, written = (
+        lines[int(n) - 1].strip() for n in re.findall(r"test_teaching_errors\.py:(\d+)", str(caught.value))
+    )
+    assert (saved, written) == ("y = leaf(2).exp()", "y.add_(1)")
+    assert caught.value.__notes__ == [
+        note for note in caught.value.__notes__ if "the backward pass of exp called at" in note
+    ]
+
+
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [
+        (lambda y: y.__setitem__(0, 5.0), "copy_"),
+        (lambda y: y[:1].mul_(2), "mul_"),
+        (lambda y: y.detach().fill_(0), "copy_"),
+    ],
+)
+def test_every_way_to_overwrite_is_named(write, name):
+    def fail():
+        with fg.detect_anomaly():
+            y = leaf(2).exp()
+            write(y)
+            y.sum().backward()
+
+    with pytest.raises(RuntimeError, match=rf"written by {name} at .*test_teaching_errors.py:\d+"):
+        fail()
+
+
+def test_an_optimiser_that_overwrites_a_weight_is_named():
+    w = leaf(2)
+    optimizer = fg.optim.SGD([w], lr=0.1)
+
+    def fail():
+        with fg.detect_anomaly():
+            y = (w.exp() * w).sum()
+            y.backward(retain_graph=True)
+            optimizer.step()
+            y.backward()
+
+    with pytest.raises(RuntimeError, match=r"mul: .* saved at .*\.py:\d+, written by sgd_ at .*\.py:\d+"):
+        fail()
+
+
+def test_an_error_of_a_custom_backward_names_the_line_of_forward_under_detect_anomaly():
+    def fail():
+        with fg.detect_anomaly():
+            y = WrongShape.apply(leaf(2))
+            y.sum().backward()
+
+    with pytest.raises(fg.ShapeError) as caught:
+        fail()
+    (note,) = caught.value.__notes__
+    line = int(re.search(r"test_teaching_errors\.py:(\d+)", note)[1])
+    assert "y = WrongShape.apply(leaf(2))" in Path(__file__).read_text().splitlines()[line - 1]
+
+
+@pytest.mark.parametrize(
+    ("code", "near"),
+    [("fg.ones(2).summ()", "sum"), ("fg.nn.Linear(1, 1).weigth", "weight"), ("fg.nn.functional.rellu", "relu")],
+)
+def test_the_interpreter_suggests_names_of_tensors_and_modules(code, near):
+    # No __getattr__ of ours, which would slow down every attribute that exists: what the interpreter prints is enough.
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", f"import fastgrad as fg, fastgrad.nn.functional\n{code}"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert f"Did you mean: '{near}'?" in done.stderr
+
+
+def test_wrong_keywords_of_optimisers_and_of_the_user_s_modules():
+    with pytest.raises(TypeError, match="unexpected keyword argument 'momentun'; did you mean 'momentum'"):
+        fg.optim.SGD([leaf(2)], lr=0.1, momentun=0.9)
+
+    class Net(fg.nn.Module):
+        def __init__(self, width, *, depth=2):
+            super().__init__()
+            self.width, self.depth = width, depth
+
+    class Open(fg.nn.Module):
+        def __init__(self, **options):
+            super().__init__()
+            self.options = options
+
+    assert Net(3, depth=4).depth == 4 and Net(width=3).width == 3
+    assert Open(anything=1).options == {"anything": 1}
+    with pytest.raises(TypeError, match=r"Net\.__init__\(\) got .* 'dept'; did you mean 'depth'"):
+        Net(3, dept=4)
+
+
+# ---- a loss that broadcasts, where it is asked for -------------------------------------------------------------------
+
+
+@pytest.fixture
+def broadcasting():
+    assert fg.set_loss_broadcasting(True) is False
+    yield
+    assert fg.set_loss_broadcasting(False) is True
+
+
+@pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"])
+def test_losses_broadcast_with_a_warning_where_that_is_switched_on(broadcasting, name):
+    loss = getattr(F, name)
+    x, y = fg.tensor([[1.0], [2.0]], requires_grad=True), fg.tensor([3.0, 5.0])
+    with pytest.warns(UserWarning, match=r"shapes \(2, 1\) and \(2,\) are broadcast"):
+        value = loss(x, y)
+    expected = loss(x.expand(2, 2), y.expand(2, 2))
+    assert value.item() == expected.item()
+    assert fg.autograd.grad(value, x)[0].tolist() == fg.autograd.grad(expected, x)[0].tolist()
+
+
+def test_losses_that_refuse_in_pytorch_refuse_still(broadcasting):
+    for loss in (F.binary_cross_entropy, F.binary_cross_entropy_with_logits):
+        with pytest.raises(fg.ShapeError, match="must have the same shape"):
+            loss(fg.full((2, 1), 0.5), fg.ones(2))
 
 
 def test_nll_names_the_label_too_and_ignored_labels_are_fine():

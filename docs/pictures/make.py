@@ -1,9 +1,18 @@
-"""Draws the pictures of the documentation: python docs/pictures/make.py [FOLDER], by default this one."""
+"""Draws the pictures of the documentation: python docs/pictures/make.py [FOLDER], by default this one.
 
+Pages of measured times differ from run to run: `PAGES` are photographed with Chromium, where there is one, into FOLDER.
+"""
+
+import shutil
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import fastgrad as fg
+from fastgrad.diagnostics import diagnose
+from fastgrad.profiler import profile
+from fastgrad.utils.data import DataLoader, TensorDataset
 from fastgrad.viz import graph
 
 F = fg.nn.functional
@@ -64,7 +73,58 @@ PICTURES = {
     "residual-net-collapsed.svg": lambda: residual_net().collapsed(1).to_svg(),
 }
 
+
+def profile_page():
+    fg.manual_seed(0)
+    layers = fg.nn.Linear(64, 256), fg.nn.LayerNorm(256), fg.nn.GELU(), fg.nn.Linear(256, 256), fg.nn.ReLU()
+    net = fg.nn.Sequential(*layers, fg.nn.Linear(256, 10))
+    optimizer = fg.optim.AdamW(net.parameters(), lr=1e-3)
+    loader = DataLoader(TensorDataset(fg.randn(640, 64), fg.randint(0, 10, (640,))), batch_size=64)
+
+    def train(epochs):
+        for _ in range(epochs):
+            for x, y in loader:
+                loss = F.cross_entropy(net(x), y)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+
+    train(5)
+    with profile() as prof:
+        train(10)
+    return prof.to_html()
+
+
+def diagnosis_page():
+    fg.manual_seed(0)
+    sigmoids = [layer for _ in range(10) for layer in (fg.nn.Linear(16, 16), fg.nn.Sigmoid())]
+    net = fg.nn.Sequential(*sigmoids, fg.nn.Linear(16, 2))
+    return diagnose(net, (fg.randn(32, 16), fg.randint(0, 2, (32,)))).to_html()
+
+
+PAGES = {"profile.png": (profile_page, 1240, 1010), "diagnosis.png": (diagnosis_page, 1240, 900)}
+
+
+def photograph(page, path, width, height):
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "page.html"
+        source.write_text(page, encoding="utf-8")
+        options = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            f"--window-size={width},{height}",
+        ]
+        subprocess.run([browser, *options, f"--screenshot={path}", source.as_uri()], check=True, capture_output=True)
+
+
 if __name__ == "__main__":
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent)
     for name, draw in PICTURES.items():
         (folder / name).write_text(draw(), encoding="utf-8")
+    for name, (draw, width, height) in PAGES.items():
+        photograph(draw(), folder / name, width, height)

@@ -26,7 +26,7 @@ for _name in FAMILIES:
     _importlib.import_module(f"{__name__}.{_name}")
 table.check_table()
 from . import transforms  # noqa: E402
-from ._errors import DTypeError, MissingState, ShapeError  # noqa: E402
+from ._errors import DTypeError, ForgottenZeroGrad, MissingState, ShapeError  # noqa: E402
 from .convert import set_printer  # noqa: E402
 from .copying import Parameter  # noqa: E402
 from .create import contiguous_format, device, preserve_format, strided  # noqa: E402
@@ -53,6 +53,7 @@ from .random import (  # noqa: E402
     set_rng_state,
 )
 from .recorder import CompileError, forbid_recorded, module_changed  # noqa: E402
+from .rows import broadcast_loss, set_loss_broadcasting  # noqa: E402
 from .saving import saved_tensors_hooks  # noqa: E402
 from .table import functions  # noqa: E402
 from .tensor import Tensor, get_default_dtype, set_default_dtype  # noqa: E402

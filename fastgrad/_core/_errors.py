@@ -11,3 +11,7 @@ class DTypeError(RuntimeError, TypeError):
 
 class MissingState(LookupError):
     """A parameter with a gradient has no optimiser state yet; nothing was changed."""
+
+
+class ForgottenZeroGrad(UserWarning):
+    """An optimiser steps with gradients that hold those of the step before as well: `zero_grad` was not called."""

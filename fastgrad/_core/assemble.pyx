@@ -133,7 +133,7 @@ cdef int build_calls(Program p, Record rec, Schedule s, dict source) except -1:
             f.nout = f.nin = 1
             fill_view(p, binds, source, base, v, slot.index, 0, scalar_layout, FG_U8)
             set_data(&p.views[v + 1], <char*>memory.data, scalar_layout, FG_U8)
-            p.info.append((None, (slot.nbytes,), slot.line))
+            p.info.append((None, (slot.nbytes,), slot.line, None, "forward"))
             v += 2
             continue
         c = item
@@ -158,7 +158,7 @@ cdef int build_calls(Program p, Record rec, Schedule s, dict source) except -1:
                 p.work += o.layout.c.size
                 fill_view(p, binds, source, base, v, o.slot, o.offset, o.layout, o.dtype)
             v += 1
-        p.info.append((c.op, c.operands, c.line))
+        p.info.append((c.op, c.operands, c.line, c.attrs, c.phase))
     p.binds = <bind_t*>PyMem_Calloc(sum([len(b) for b in binds]) + 1, sizeof(bind_t))
     if p.binds == NULL:
         raise MemoryError()

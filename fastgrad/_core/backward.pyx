@@ -318,6 +318,7 @@ cdef int into_leaf(Leaf leaf, bint recording) except -1:
         leaf.grad = <Tensor>apply2(ADD, old, g)
         return 0
     old.storage.version += 1
+    leaf.added += 1
     return 0
 
 

@@ -81,6 +81,8 @@ cdef object call_unwatched(object module, tuple args, dict kwargs):
     hooks = module._hooks
     if hooks is not None:
         return hooks.call(module, args, kwargs)
+    if len(args) == 1 and not kwargs:
+        return forward_one(module, args[0])
     return module.forward(*args, **kwargs)
 
 

@@ -74,6 +74,10 @@ cdef object inplace(Op op, Tensor t, list others, Attrs a):
             y = alias(t)            # version after the bump, no history yet
             xs[0] = <PyObject*>old
             take_history(op, t, root, y, xs, n, a)
+            if here.special & WATCHED:
+                watch.recorded(op, y.node)
+                if t.view is not None:
+                    watch.recorded(WRITE, root.node)
     finally:
         if xs != small:
             PyMem_Free(xs)

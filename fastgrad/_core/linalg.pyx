@@ -13,7 +13,7 @@ from .table cimport give, shape_rule
 from .tensor cimport *
 
 from ._blas import choose
-from ._errors import ShapeError
+from ._errors import DTypeError, ShapeError
 from .table import MULTILINEAR, composed, joint, op, publish
 
 choose()
@@ -110,6 +110,13 @@ cdef int raise_linear(PyObject** xs) except -1:
         raise ShapeError(f"linear: an input of shape {x} does not fit a weight of shape {w}: expected (..., {w[1]})")
     raise ShapeError(f"linear: a bias of shape {tuple((<Tensor>xs[2]).shape)} does not fit a weight of shape {w}: expected "
                      f"({w[0]},)")
+
+
+cdef int raise_mixed(Tensor x, Tensor w) except -1:
+    double = x.dtype == FG_F64
+    raise DTypeError(f"linear: the input is {dtype_of(x.dtype).name} and the weight {dtype_of(w.dtype).name}: "
+                     + ("convert the input with .float() (NumPy's arrays are float64 unless they say otherwise), or the model "
+                        "with .double()" if double else "convert the input with .double(), or the model with .float()"))
 
 
 cdef int infer_linear_vjp(Op o, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
@@ -253,13 +260,16 @@ def linear(Tensor input not None, Tensor weight not None, Tensor bias=None):
     """An affine map of the last dimension: ``input @ weight.T + bias``.
 
     input: (..., in_features); weight: (out_features, in_features); bias: (out_features) or None.
-    Returns (..., out_features). Raises ShapeError where the sizes do not fit.
+    Returns (..., out_features). Raises ShapeError where the sizes do not fit, DTypeError where input and weight are of two
+    floating-point types.
 
     >>> import fastgrad as fg
     >>> fg.nn.functional.linear(fg.ones(2, 3), fg.ones(4, 3), fg.zeros(4)).tolist()
     [[3.0, 3.0, 3.0, 3.0], [3.0, 3.0, 3.0, 3.0]]
     """
     cdef PyObject* xs[3]
+    if input.dtype != weight.dtype and fg_is_real(input.dtype) and fg_is_real(weight.dtype):
+        raise_mixed(input, weight)
     xs[0] = <PyObject*>input
     xs[1] = <PyObject*>weight
     xs[2] = NULL if bias is None else <PyObject*>bias

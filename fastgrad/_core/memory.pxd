@@ -76,6 +76,7 @@ cdef class Storage:
 cdef Storage new_storage(int64_t nbytes)
 cdef Storage foreign_storage(void* data, int64_t nbytes, object owner, bint readonly)
 cdef void (*empty_above)() noexcept     # frees what is kept for reuse of tensors and nodes
+cdef int64_t in_use() noexcept          # bytes of the blocks that tensors use: "allocated" of memory_stats()
 cdef uint64_t births() noexcept         # how many storages there have been
 cdef int32_t note(Storage s) except -1  # from now on `lives` tells of it by this number
 cdef bint lives(int32_t number) noexcept

@@ -428,6 +428,10 @@ def memory_stats():
     return {"allocated": _in_use, "peak": _peak, "cached": _cached, "cap": _cap, "requests": _allocations, "hits": _hits}
 
 
+cdef int64_t in_use() noexcept:
+    return _in_use
+
+
 def reset_peak_memory_stats():
     """Sets ``memory_stats()["peak"]`` to what is in use now."""
     global _peak

@@ -244,6 +244,9 @@ cdef int over_gradients(Op o, object params, list read, double f) except -1:
         mutate(o, targets, read, len(targets), f)
         for copy, original in held:
             write_back(<Tensor>original, <Tensor>copy)
+    for p in params:            # scaled, a gradient is still that of the same backward runs
+        if (<Tensor>p).node is not None and (<Tensor>p).node.state & N_LEAF:
+            (<Leaf>(<Tensor>p).node).added += 1
     return 0
 
 

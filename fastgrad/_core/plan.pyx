@@ -7,11 +7,12 @@ since a step that finds nothing changed is all but the native call itself.
 from cpython.object cimport Py_EQ, PyObject, PyObject_RichCompareBool
 
 from .multi cimport run_step, step_named
-from .tensor cimport RECORDED, Tensor, slots, thread
+from .tensor cimport N_LEAF, RECORDED, Leaf, Storage, Tensor, slots, thread
 
+import warnings
 import weakref
 
-from ._errors import MissingState
+from ._errors import ForgottenZeroGrad, MissingState
 
 cdef extern from "Python.h":
     PyObject* PyDict_GetItemWithError(object d, object key) except? NULL
@@ -30,6 +31,11 @@ cdef class Plan:
         self.optimizer, self.group, self.keys, self.numbers = weakref.ref(optimizer), group, keys, numbers
         self.clock, self.tick = clock, clock[0]
         self.native, self.hyper, self.params, self.states = step_named(name), hyper, list(params), states
+        self.one = -1
+        for k in range(len(self.params)):
+            if gradient(<Tensor>self.params[k]) is not None:
+                self.one = k
+                break
 
     cdef bint holds(self) except -1:
         cdef dict group = self.group
@@ -76,6 +82,39 @@ cdef class Plan:
         return True
 
 
+    cdef bint again(self) noexcept:
+        """Whether the gradient of the last step is still there, and all that happened to it is that backward runs were added.
+
+        A gradient that was cleared is another storage, one that was set to zero or scaled by hand is at another version.
+        """
+        cdef Tensor g = None if self.one < 0 else gradient(<Tensor>self.params[self.one])
+        cdef Storage s
+        cdef Leaf leaf
+        cdef uint32_t written, added
+        if g is None:
+            return False
+        leaf = <Leaf>(<Tensor>self.params[self.one]).node
+        s = g.storage
+        written, added = s.version - self.version, leaf.added - self.added
+        self.version, self.added = s.version, leaf.added
+        if s.birth != self.birth:
+            self.birth = s.birth
+            return False
+        return written != 0 and written == added
+
+
+cdef inline Tensor gradient(Tensor p) noexcept:
+    return (<Leaf>p.node).grad if p.node is not None and p.node.state & N_LEAF else None
+
+
+def warn_unspent(Tensor p, Py_ssize_t level=2):
+    """Says that gradients which a step has used were not cleared before the next backward run."""
+    warnings.warn(
+        f"the gradients were not cleared since the last step: backward() has added to what that step had used already (of a "
+        f"parameter of shape {tuple(p.shape)}, and others); call optimizer.zero_grad() once for each step. Where this is meant: "
+        f"warnings.simplefilter('ignore', fastgrad.ForgottenZeroGrad)", ForgottenZeroGrad, stacklevel=level)
+
+
 cdef bint same_items(list a, list b) except -1:
     cdef Py_ssize_t k
     if len(a) != len(b):
@@ -90,6 +129,7 @@ cdef class Plans:
     """The plans of an optimiser, one for each group."""
 
     cdef list plans
+    cdef bint warned
 
     def __init__(self):
         self.plans = []
@@ -102,6 +142,14 @@ cdef class Plans:
         while len(self.plans) <= k:
             self.plans.append(None)
         self.plans[k] = plan
+        if plan is not None:
+            self.look(<Plan>plan)
+
+    cdef int look(self, Plan plan) except -1:
+        if plan.again() and not self.warned:
+            self.warned = True
+            warn_unspent(<Tensor>plan.params[plan.one])
+        return 0
 
     def step(self, list groups not None, Py_ssize_t first=0):
         """Steps the groups from `first` on; returns how many are done: all, or those before the first without a plan that
@@ -112,6 +160,7 @@ cdef class Plans:
             plan = <Plan>self.plans[k] if k < len(self.plans) else None
             if plan is None or plan.group is not groups[k] or not plan.current():
                 return k
+            self.look(plan)
             if thread().special & RECORDED:
                 slots.record_plan(plan)
             try:

@@ -77,7 +77,7 @@ cdef class Program:
     cdef Storage arena
     cdef list kept                  # what the calls point to
     cdef Schedule plan
-    cdef list info                  # for each call: (op or None, operands, line)
+    cdef list info                  # for each call: (op or None, operands, line, attributes, phase)
     cdef bint dead                  # a tensor from outside died: it will never hold again
     cdef readonly int64_t replays
     cdef object key                 # of its record
@@ -95,6 +95,8 @@ cdef class Program:
     cdef list begin(self, PyObject** args)
     cdef int install(self, list fresh) except -1
     cdef int run_calls(self, bint release) except -1
+    cdef int64_t told(self, int64_t k) except -2
+    cdef int run_until(self, int64_t at, int64_t end, bint release) except -1
     cdef int answer(self, int code, int64_t at) except -1
     cdef list lock_streams(self)
     cdef object rebuilt(self, object spec, PyObject** args, list fresh)

@@ -25,6 +25,7 @@ cdef extern from "Python.h":
 
 cdef enum:
     LONG = 1 << 16      # elements of all operands from which a replay runs without the GIL
+    MOST_TOLD = 64      # operands of a call that a watcher is told of
 
 
 cdef double POLL = 5e-5     # seconds between two looks of a thread that waits for a program
@@ -283,14 +284,37 @@ cdef class Program:
         return 0
 
     cdef int run_calls(self, bint release) except -1:
-        cdef int64_t at = 0
+        cdef int64_t k
+        cdef int64_t token
+        if thread().watcher == NULL:
+            return self.run_until(0, self.ncalls, release)
+        for k in range(self.ncalls):        # one by one, so that each has its time
+            token = self.told(k)
+            try:
+                self.run_until(k, k + 1, release)
+            finally:
+                watch.kernel_ends(token)
+        return 0
+
+    cdef int64_t told(self, int64_t k) except -2:
+        """Tells the thread's watcher of call k, which is about to run."""
+        cdef PyObject* lays[MOST_TOLD]
+        cdef int nout = self.calls[k].nout, nin = self.calls[k].nin
+        called, operands, line, attrs, phase = self.info[k]
+        if called is None or nout + nin > MOST_TOLD:
+            nout = nin = 0
+        for i in range(nout + nin):
+            lays[i] = NULL if operands[i] is None else <PyObject*>(<Operand>operands[i]).layout
+        return watch.call_begins(called, 0 if nout == 0 else self.calls[k].v[0].dtype, lays, nout, nin, attrs, line, phase)
+
+    cdef int run_until(self, int64_t at, int64_t end, bint release) except -1:
         cdef int code
         while True:
             if release:
                 with nogil:
-                    code = replay_calls(self.calls, self.ncalls, &at)
+                    code = replay_calls(self.calls, end, &at)
             else:
-                code = replay_calls(self.calls, self.ncalls, &at)
+                code = replay_calls(self.calls, end, &at)
             if code == FG_OK:
                 return 0
             self.answer(code, at)
@@ -359,7 +383,7 @@ cdef class Program:
                  f"unused; temporaries in {size_text(s.arena)}, one by one {size_text(s.sum)}; {self.nhandles} tensors from "
                  f"outside; replayed {self.replays} times"]
         for k in range(self.ncalls):
-            called, operands, line = self.info[k]
+            called, operands, line, _, _ = self.info[k]
             if called is None:
                 lines.append(f"{k:4}  constant of {operands[0]} bytes")
                 continue

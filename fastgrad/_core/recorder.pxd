@@ -41,6 +41,7 @@ cdef class Call:
     cdef list operands              # Operand or None, the outputs first
     cdef Attrs attrs
     cdef object line
+    cdef str phase                  # forward, backward or optimiser
 
     cdef tuple key(self)
 

@@ -618,6 +618,7 @@ cdef int on_call(Op op, int common, PyObject** ys, int nys, PyObject** xs, int n
     c.op, c.common, c.nout, c.attrs = op, common, nys, a
     c.operands = outs + ins
     c.line = user_line()
+    c.phase = "backward" if thread().runs else "optimiser" if op.family == "multi" else "forward"
     rec.calls.append(c)
     return 0
 

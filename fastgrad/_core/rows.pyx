@@ -14,6 +14,8 @@ from .shape cimport dim_of, expand_to, read_shape, reshape_to
 from .table cimport give, shape_rule
 from .tensor cimport *
 
+import warnings
+
 from ._errors import DTypeError, ShapeError
 from .table import LINEAR, MULTILINEAR, NONE, REDUCED, ROWS, composed, elements, functions, joint, op, publish
 
@@ -356,7 +358,8 @@ def nll_loss(Tensor input not None, Tensor target not None, Tensor weight=None, 
 cdef object cross_entropy_of_probabilities(Tensor x, Tensor p, Tensor weight, object reduction, double smoothing):
     cdef int ndim = x.layout.c.ndim
     cdef int axis = 1 if ndim > 1 else 0
-    check_same_shape("cross_entropy", x, p)
+    if not same_shape(x.layout, p.layout):
+        broadcast_loss("cross_entropy", x, p, False)
     if smoothing:
         p = p * (1 - smoothing) + smoothing / x.shape[axis]
     if weight is not None:
@@ -495,15 +498,37 @@ cdef Op BCE_LOGITS = loss(
 cdef object elementwise_loss(Op o, Tensor x, Tensor t, object reduction, double p):
     cdef Attrs a = params(p)
     a.c.mode = mode_of(reduction, o.name)
-    check_same_shape(o.name, x, t)
+    if not same_shape(x.layout, t.layout):
+        x, t = broadcast_loss(o.name, x, t, o is not BCE and o is not BCE_LOGITS)
     return apply_list(o, [x, t], a)
 
 
-cdef int check_same_shape(str who, Tensor x, Tensor t) except -1:
-    if not same_shape(x.layout, t.layout):
+cdef bint broadcasts = False        # what set_loss_broadcasting() said
+
+
+def set_loss_broadcasting(bint allow):
+    """Whether elementwise losses broadcast an input and a target of different shapes, with a warning, as PyTorch's do; an
+    error by default. Returns what held before.
+
+    (n, 1) against (n,) is then the mean of n x n differences: it trains every output to the mean of the targets.
+
+    >>> import fastgrad as fg
+    >>> fg.set_loss_broadcasting(False)
+    False
+    """
+    global broadcasts
+    before, broadcasts = broadcasts, allow
+    return before
+
+
+def broadcast_loss(str who, Tensor x, Tensor t, bint allowed=True):
+    """The two operands of a loss, of one shape; an error unless `set_loss_broadcasting(True)` allows it."""
+    if not allowed or not broadcasts:
         raise ShapeError(f"{who}: input and target must have the same shape, but got {tuple(x.shape)} and {tuple(t.shape)}; "
                          f"reshape or expand one of them first")
-    return 0
+    warnings.warn(f"{who}: input and target of shapes {tuple(x.shape)} and {tuple(t.shape)} are broadcast, which is likely to "
+                  f"train to wrong results; give them the same shape", UserWarning, stacklevel=2)
+    return functions["broadcast_tensors"](x, t)
 
 
 cdef object reduce_loss(Tensor x, object reduction):

@@ -100,6 +100,7 @@ cdef enum:
 cdef class Leaf(Node):
     # The node of a leaf that requires grad; graphs hold this, never the leaf itself.
     cdef Tensor grad
+    cdef uint32_t added                 # how often something was added to, or scaled in, a gradient that was there
 
 cdef void free_block(Node n) noexcept
 cdef NodeExtra extra_of(Node n)
@@ -210,6 +211,10 @@ cdef struct watch_t:
     int64_t (*range_begins)(str name) except -2
     int (*range_ends)(int64_t token) except -1
     object (*module)(object module, tuple args, dict kwargs)
+    int (*recorded)(Op op, Node n) except -1            # by an operation in place, whose kernel has run
+    str (*modified)(Node n, void* storage)              # in words: where n saved it, and where it was written since
+    # of a compiled function: one of its calls, with the layouts of its operands; kernel_ends() follows
+    int64_t (*call_begins)(Op op, int dtype, PyObject** lays, int nout, int nin, Attrs a, object line, str phase) except -2
 cdef watch_t watch
 cdef int door(Tensor t, str what) except -1     # before a value reaches Python: raises where it cannot be replayed
 cdef Tensor peek(Leaf leaf)                     # the .grad of a leaf

@@ -265,7 +265,7 @@ cdef Tensor unsave(Node n, int bit, bint with_history):
     else:
         t = fg_tensor_take(<object>s.storage, <object>s.layout, s.data, s.dtype)
         if s.version != t.storage.version:
-            raise_modified(n, bit, s.version, t.storage.version)
+            raise_modified(n, s)
     if with_history:
         if bit >= BIT_Y:
             t.node = n
@@ -283,12 +283,15 @@ cdef Tensor unsave(Node n, int bit, bint with_history):
     return t
 
 
-cdef int raise_modified(Node n, int bit, uint32_t saved, uint32_t now) except -1:
-    what = f"its input {bit}" if bit < BIT_Y else "its output"
+cdef int raise_modified(Node n, const save_t* s) except -1:
+    what = f"its input {s.bit}" if s.bit < BIT_Y else "its output"
+    # Where both happened is not known otherwise: to note the line of every node would cost more than most nodes do.
+    lines = watch.modified(n, s.storage) if fg_here().special & WATCHED else ""
     raise RuntimeError(
-        f"{n.op.name}: a value needed to compute the gradient, {what} of shape {tuple(shape_of(n.lay))}, was modified by an "
-        f"in-place operation after it was saved (it is at version {now}; expected version {saved} instead). "
-        f"Use the out-of-place form of that operation, or clone() before it")
+        f"{n.op.name}: a value needed to compute the gradient, {what} of shape {tuple(shape_of(<Layout>s.layout))}, was modified "
+        f"by an in-place operation after it was saved (it is at version {(<Storage>s.storage).version}; expected version "
+        f"{s.version} instead){lines}. Use the out-of-place form of that operation, or clone() before it"
+        + ("" if lines else "; inside `with fastgrad.detect_anomaly():` this message names both lines"))
 
 
 # ---- tensors -------------------------------------------------------------------------------------------------------

@@ -6,12 +6,12 @@ events; pictures and flat code of a graph are made from a watcher that keeps the
 """
 
 cimport cython
-from cpython.dict cimport PyDict_GetItem
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from .call cimport call_unwatched, expect_watcher
+from .memory cimport in_use
 from .tensor cimport *
 from .views cimport settle
 
@@ -31,22 +31,27 @@ cdef extern from "Python.h":
     void raw_decref "Py_DECREF"(PyObject*)
     void raw_xincref "Py_XINCREF"(PyObject*)
     void raw_xdecref "Py_XDECREF"(PyObject*)
+    PyObject* Py_TYPE(PyObject*)
 
 cdef enum:              # kinds of event
-    AN_OP, A_VIEW, A_NODE, A_MODULE, A_RANGE
+    AN_OP, A_VIEW, A_NODE, A_MODULE, A_RANGE, A_CALL
 
-KINDS = ("op", "view", "node", "module", "range")
+KINDS = ("op", "view", "node", "module", "range", "call")
 
 cdef struct event_t:
     int64_t enter, begin, end, exit     # ticks; begin and end: of the kernel, 0 where there was none
     PyObject* what                      # owned: the Op, the module, or the name of a range
     PyObject* attrs                     # owned, or NULL
     PyObject* code                      # owned, or NULL: the user's code that called, ...
-    void* node                          # the Node recorded or visited; an address, not a reference
+    void* node                          # the Node recorded or visited; an address, not a reference. A call: its phase's name
+    int64_t bytes                       # in use by tensors when it was over
     int64_t things                      # index of the first of its outputs and inputs
     int32_t lasti                       # ... and where in it
     int32_t parent                      # the event around this one, -1
     uint8_t kind, dtype, nout, nin
+
+cdef enum:
+    A_LINE = -2         # in place of an offset: the code is a (file, line)
 
 cdef struct held_t:                     # a value that a node saved
     int64_t event
@@ -56,18 +61,40 @@ cdef struct held_t:                     # a value that a node saved
     bint leaf                           # of a leaf, which exists anyway
 
 cdef str LEAF = "accumulate"            # what stands for the op of a leaf
+cdef str CONSTANT = "constants"         # ... and for the call of a program that writes one
 _package = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-cdef dict _ours = {}                    # code object -> whether it is of this package
 
 
-cdef bint is_ours(object code):
-    cdef PyObject* known = PyDict_GetItem(_ours, code)
-    if known != NULL:
-        return <object>known is True
-    name = code.co_filename
-    ours = name.startswith(_package)
-    _ours[code] = ours
-    return ours
+# Whether code is of this package, by its address: to hash a code object costs more than all else about an event.
+cdef struct code_t:
+    PyObject* code                      # owned, so that the address stays its own
+    bint ours
+
+cdef enum:
+    CODES = 256
+
+cdef code_t codes[CODES]
+
+
+cdef bint is_ours(PyObject* code) except -1:
+    cdef code_t* k = &codes[(<size_t>code >> 5) % CODES]
+    if k.code != code:
+        raw_incref(code)
+        raw_xdecref(k.code)
+        k.code = code
+        k.ours = (<object>code).co_filename.startswith(_package)
+    return k.ours
+
+
+def line_of(where):
+    """(file, line) of a (code, offset) or of what a recorder noted, which is that already; None for None."""
+    if where is None or type(where[0]) is str:
+        return where
+    code, offset = where
+    for start, end, line in code.co_lines():
+        if start <= offset < end and line is not None:
+            return code.co_filename, line
+    return code.co_filename, code.co_firstlineno
 
 
 @cython.final
@@ -87,14 +114,16 @@ cdef class Watcher:
     cdef bint keep, lines
     cdef readonly object check          # called with a description of each output that is not finite, or None
     cdef dict origins                   # with check: address of a node -> where its op ran
+    cdef dict writes                    # with check: address of a storage -> (what wrote it in place last, line)
+    cdef readonly object failed         # with check: (op, modules, line) of the node whose backward an exception left
     cdef readonly bint full, running
     cdef Watcher outer                  # the watcher that was on before
     cdef int64_t from_ticks, to_ticks
-    cdef readonly int64_t from_ns, to_ns
+    cdef readonly int64_t from_ns, to_ns, from_bytes
 
     def __cinit__(self, *, bint keep=False, bint lines=True, int64_t limit=1000000, check=None):
         self.keep, self.lines, self.limit, self.open = keep or check is not None, lines, limit, -1
-        self.check, self.origins = check, {}
+        self.check, self.origins, self.writes = check, {}, {}
 
     def __dealloc__(self):
         cdef int64_t k
@@ -120,6 +149,7 @@ cdef class Watcher:
         here.special |= WATCHED
         expect_watcher(1)
         self.from_ns = time.perf_counter_ns()
+        self.from_bytes = in_use()
         self.from_ticks = fg_ticks()
 
     def stop(self):
@@ -179,6 +209,7 @@ cdef class Watcher:
         e.node = NULL
         e.begin = e.end = e.exit = 0
         e.nout = e.nin = e.dtype = 0
+        e.bytes = 0
         e.things = 0
         e.lasti = -1
         self.open = <int32_t>self.count
@@ -189,6 +220,9 @@ cdef class Watcher:
     cdef int pop(self, int64_t k) except -1:
         if k >= 0:
             self.log[k].exit = fg_ticks()
+            self.log[k].bytes = in_use()
+            if self.check is not None and self.open > k and self.log[self.open].kind == A_NODE:
+                self.failed = (<object>self.log[self.open].what, *self.here(self.open))
             self.open = self.log[k].parent
             if self.check is not None:
                 self.forget(k)
@@ -252,7 +286,7 @@ cdef class Watcher:
         raw_incref(<PyObject*>frame)
         while True:
             code = PyFrame_GetCode(frame)
-            if not is_ours(<object>code):
+            if not is_ours(code):
                 e.code = code
                 e.lasti = PyFrame_GetLasti(frame)
                 break
@@ -292,10 +326,30 @@ cdef class Watcher:
 
     cdef PyObject* part(self, PyObject* t) noexcept:
         cdef PyObject* kept = t
-        if t != NULL and not self.keep:
+        if t != NULL and not self.keep and Py_TYPE(t) == <PyObject*>Tensor:
             kept = <PyObject*>(<Tensor>t).layout
         raw_xincref(kept)
         return kept
+
+    cdef int writing(self, int64_t k, Op op, PyObject** ys, int nys, PyObject** xs, int n) except -1:
+        """Notes where memory is written that was there before: by an operation in place, or an optimiser."""
+        cdef int i
+        if not nys or ys[0] == NULL or (op.family != "multi" and (
+                n == 0 or xs[0] == NULL or (<Tensor>xs[0]).storage is not (<Tensor>ys[0]).storage)):
+            return 0
+        name = op.name if op.name.endswith("_") else op.name + "_"
+        line = None if self.log[k].code == NULL else (<object>self.log[k].code, self.log[k].lasti)
+        for i in range(nys):
+            self.writes[<size_t><void*>(<Tensor>ys[i]).storage] = name, line
+        return 0
+
+    cdef int note(self, int64_t k, Node node) except -1:
+        """Notes the node that event k has recorded."""
+        self.log[k].node = <void*>node
+        if self.check is None:
+            return self.hold(k, node)
+        self.origins[<size_t><void*>node] = self.here(k)
+        return 0
 
     cdef int hold(self, int64_t k, Node node) except -1:
         """Notes what the node saved."""
@@ -332,7 +386,8 @@ cdef class Watcher:
         """All events in order of entry, as tuples (kind, parent, what, times, dtype, outputs, inputs, attributes, node, line).
 
         times: entry, begin and end of the kernel (None where there was none) and exit, in nanoseconds since `start`. outputs
-        and inputs: Layouts, or Tensors with `keep`. line: (code, offset) of the caller, or None.
+        and inputs: Layouts, or Tensors with `keep`. node: an address; of a call in a compiled step, its phase. line: what
+        `line_of` reads, or None.
         """
         cdef event_t* e
         cdef int64_t k, i
@@ -350,9 +405,14 @@ cdef class Watcher:
             ins = tuple([thing(self.things[e.things + e.nout + i]) for i in range(e.nin)])
             found.append((
                 KINDS[e.kind], e.parent, <object>e.what, times, dtype_of(e.dtype), outs, ins,
-                None if e.attrs == NULL else <object>e.attrs, <size_t>e.node,
-                None if e.code == NULL else (<object>e.code, e.lasti)))
+                None if e.attrs == NULL else <object>e.attrs,
+                <str>e.node if e.kind == A_CALL else <size_t>e.node,
+                None if e.code == NULL else <object>e.code if e.lasti == A_LINE else (<object>e.code, e.lasti)))
         return found
+
+    def bytes(self, int64_t k):
+        """What tensors used when event k was over."""
+        return self.log[k].bytes if 0 <= k < self.count else 0
 
     def saves(self):
         """What nodes saved: (event, address, bytes, name, whether it is a leaf's, or data's, and exists anyway)."""
@@ -422,11 +482,7 @@ cdef object watched_apply(Op op, PyObject** xs, int n, Attrs a):
                 node = (<Tensor>t).node
                 break
     if node is not None:
-        w.log[k].node = <void*>node
-        if w.check is None:
-            w.hold(k, node)
-        else:
-            w.origins[<size_t><void*>node] = w.here(k)
+        w.note(k, node)
     w.pop(k)
     return y
 
@@ -441,9 +497,54 @@ cdef int64_t kernel_begins(Op op, int dtype, PyObject** ys, int nys, PyObject** 
             return -1
         if w.lines and thread().runs == 0:
             w.locate(&w.log[k])
+    if w.check is not None:
+        w.writing(k, op, ys, nys, xs, n)
     w.attach(&w.log[k], dtype, ys, nys, xs, n, a)
     w.log[k].begin = fg_ticks()
     return k << 1 | own
+
+
+cdef int64_t call_begins(Op op, int dtype, PyObject** lays, int nout, int nin, Attrs a, object line, str phase) except -2:
+    cdef Watcher w = <Watcher>thread().watcher
+    cdef int64_t k = w.push(A_CALL, <PyObject*>CONSTANT if op is None else <PyObject*>op)
+    if k < 0:
+        return -1
+    if line is not None:
+        w.log[k].code = <PyObject*>line
+        raw_incref(w.log[k].code)
+        w.log[k].lasti = A_LINE
+    w.log[k].node = <void*>phase        # a literal, which lives on
+    w.attach(&w.log[k], dtype, lays, nout, lays + nout, nin, a)
+    w.log[k].begin = fg_ticks()
+    return k << 1 | 1
+
+
+cdef int recorded(Op op, Node n) except -1:
+    cdef Watcher w = <Watcher>thread().watcher
+    cdef int64_t k = w.count - 1
+    cdef bint own = k < 0 or w.log[k].kind != AN_OP or w.log[k].what != <PyObject*>op or w.log[k].node != NULL
+    if own:
+        k = w.push(AN_OP, <PyObject*>op)
+        if k < 0:
+            return 0
+        if w.lines and thread().runs == 0:
+            w.locate(&w.log[k])
+    w.note(k, n)
+    if own:
+        w.pop(k)
+    return 0
+
+
+cdef str modified(Node n, void* storage):
+    cdef Watcher w = <Watcher>thread().watcher
+    saved = w.origins.get(<size_t><void*>n)
+    written = w.writes.get(<size_t>storage)
+    text = ""
+    if saved is not None and saved[1] is not None:
+        text = ": saved at %s:%d" % line_of(saved[1])
+    if written is not None and written[1] is not None:
+        text += (", written by " if text else ": written by ") + "%s at %s:%d" % (written[0], *line_of(written[1]))
+    return text
 
 
 cdef int kernel_ends(int64_t token) except -1:
@@ -511,6 +612,9 @@ watch.node_begins = node_begins
 watch.range_begins = range_begins
 watch.range_ends = range_ends
 watch.module = watched_module
+watch.recorded = recorded
+watch.modified = modified
+watch.call_begins = call_begins
 
 
 # ---- reading a node ------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What is wrong with a gradient: `diagnose` a model, watch its training, find the first NaN, find a learning rate."""
 
+from fastgrad._near import missing as _missing
 from fastgrad.diagnostics._anomaly import AnomalyError, detect_anomaly
 from fastgrad.diagnostics._diagnose import Diagnosis, Finding, LayerReport, diagnose
 from fastgrad.diagnostics._lr_find import LearningRates, lr_find
@@ -16,3 +17,5 @@ __all__ = [
     "diagnose",
     "lr_find",
 ]
+
+__getattr__ = _missing(__name__, globals())

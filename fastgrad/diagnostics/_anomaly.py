@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from fastgrad._core.watch import Watcher
-from fastgrad.viz._trace import line_of, module_names
+from fastgrad._core.watch import Watcher, line_of
+from fastgrad.viz._trace import module_names
 
 
 class AnomalyError(RuntimeError):
@@ -25,6 +25,9 @@ class detect_anomaly:  # noqa: N801 - PyTorch's name
     whose inputs held one already is not blamed, so masks of -inf are fine. Each op's result is read once more, which is
     cheap enough to leave on for an epoch (docs/troubleshooting.md says how cheap).
 
+    Inside, other errors of the backward pass tell the line of the forward pass too, and that of a saved value that was
+    overwritten names both lines.
+
     Example:
         >>> x = fg.tensor([1.0, 0.0], requires_grad=True)
         >>> try:
@@ -44,9 +47,15 @@ class detect_anomaly:  # noqa: N801 - PyTorch's name
             self._watcher.start()
         return self
 
-    def __exit__(self, *_):
-        if self._watcher is not None:
-            self._watcher.stop()
+    def __exit__(self, kind, error, traceback):
+        if self._watcher is None:
+            return
+        self._watcher.stop()
+        if self._watcher.failed is not None and not isinstance(error, AnomalyError | None):
+            op, modules, where = self._watcher.failed
+            where = "" if where is None else " called at {}:{}".format(*line_of(where))
+            path = module_names(())(modules) if modules else ""
+            error.add_note(f"in the backward pass of {op.name}{where}" + (f", in module {path}" if path else ""))
 
 
 def _blame(op, outs, ins, backward, modules, line):

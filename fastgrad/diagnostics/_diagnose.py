@@ -6,11 +6,13 @@ gives. A unit is dead where that is 0 for every sample, saturated where it is be
 
 import math
 from dataclasses import dataclass, field
+from html import escape
 
 import numpy as np
 
 import fastgrad as fg
 from fastgrad._core import Tensor, grad
+from fastgrad.viz._chart import line_chart
 from fastgrad.viz._draw import html_table, page, table
 
 SMALL, LARGE = 1e-3, 1e3  # first layer's gradient over the last one's: beyond these it vanishes or explodes
@@ -98,13 +100,35 @@ class Diagnosis:
     def __repr__(self):
         return f"<diagnosis: {', '.join(self.problems) or 'no problem found'}>"
 
+    def to_svg(self):
+        """Activations and gradients through depth, as a picture."""
+        series = {
+            "activation": [layer.activation for layer in self.layers],
+            "gradient": [layer.gradient for layer in self.layers],
+            "weight gradient": (
+                [k for k, layer in enumerate(self.layers) if layer.weights is not None],
+                [layer.weights for layer in self.layers if layer.weights is not None],
+            ),
+        }
+        names = [layer.name or layer.kind for layer in self.layers]
+        return line_chart(series, across="layer", up="size", labels=names, colours=("#14713a", "#c2272d", "#7a5fb0"))
+
     def _repr_html_(self):
-        found = "".join(f"<p><b>{f.problem}</b>: {f.evidence}. {f.remedy}.</p>" for f in self.findings)
-        return (found or "<p>No problem found.</p>") + html_table(self._cells())
+        return findings_html(self.findings) + self.to_svg() + html_table(self._cells())
 
     def to_html(self):
-        """A page of its own."""
-        return page("Diagnosis", f"<h1>Diagnosis</h1><div class=card>{self._repr_html_()}</div>")
+        """A page of its own: the findings, activations and gradients through depth, and the numbers of every layer."""
+        body = (
+            f"<h1>Diagnosis</h1><p class=sub>{len(self.layers)} layers, in the order of the forward pass</p>"
+            f"{findings_html(self.findings)}<h2>Through depth</h2><div class=card>{self.to_svg()}</div>"
+            f"<h2>Layers</h2><div class=card>{html_table(self._cells())}</div>"
+        )
+        return page("Diagnosis", body, NUMBERS)
+
+    def save(self, path):
+        """Writes the page."""
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(self.to_html())
 
     def plot(self):
         """Activations and gradients through depth; returns the figure. Needs matplotlib."""
@@ -120,6 +144,18 @@ class Diagnosis:
         axes.legend()
         figure.tight_layout()
         return figure
+
+
+NUMBERS = "td:nth-child(n+3),th:nth-child(n+3){text-align:right}"  # columns of numbers
+
+
+def findings_html(findings):
+    """Each finding as a box, or one that says that there is none."""
+    boxes = "".join(
+        f'<div class="found"><b>{escape(f.problem)}</b>: {escape(f.evidence)}.<p>Remedies: {escape(f.remedy)}.</p></div>'
+        for f in findings
+    )
+    return boxes or '<div class="found fine">No problem found.</div>'
 
 
 def diagnose(model, batch, loss=None, *, jacobians=True, points=16):

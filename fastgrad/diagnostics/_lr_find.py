@@ -6,6 +6,7 @@ import math
 import numpy as np
 
 from fastgrad import optim
+from fastgrad.viz._chart import line_chart
 
 
 class LearningRates:
@@ -18,6 +19,14 @@ class LearningRates:
     def __repr__(self):
         why = "the loss diverged" if self.stopped else "the largest rate was reached"
         return f"<learning rates {self.rates[0]:.2g} to {self.rates[-1]:.2g}, {why}; suggestion {self.suggestion:.2g}>"
+
+    def to_svg(self):
+        """The smoothed losses over the rates, with the suggestion, as a picture."""
+        mark = (self.suggestion, f"suggestion {self.suggestion:.2g}")
+        lines = {"loss, smoothed": (self.rates, self.losses)}
+        return line_chart(lines, across="learning rate", up="loss", logx=True, mark=mark)
+
+    _repr_svg_ = to_svg
 
     def plot(self):
         """The losses over the rates; returns the figure. Needs matplotlib (`pip install fastgrad[plot]`)."""

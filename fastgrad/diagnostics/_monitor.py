@@ -2,9 +2,12 @@
 
 import math
 
+import numpy as np
+
 import fastgrad as fg
-from fastgrad.diagnostics._diagnose import LARGE, REMEDIES, SMALL, Finding
-from fastgrad.viz._draw import table
+from fastgrad.diagnostics._diagnose import LARGE, MOST, REMEDIES, SMALL, Finding, findings_html
+from fastgrad.viz._chart import line_chart
+from fastgrad.viz._draw import html_table, page, table
 
 
 class GradientMonitor:
@@ -12,8 +15,13 @@ class GradientMonitor:
 
     Call `record(loss)` after `backward()` and before the optimiser's step. `history[name]` is a list of (gradient, weight,
     update) norms, the update being the change since the record before; `losses` are the losses that were given.
-    `findings()` names gradients that vanish, explode or are not finite, and updates that are too large or too small for
-    their weights.
+    `findings()` names gradients that vanish, explode or are not finite, updates that are too large for their weights, and dead
+    units.
+
+    Args:
+        model: a Module.
+        activations: look at what layers give, too: `activations[name]` is then a list of (root mean square, share of units that
+            are 0 for the whole batch) of each call of a layer in training. Values are read: not in a compiled step.
 
     Example:
         >>> net = fg.nn.Linear(2, 1)
@@ -29,11 +37,25 @@ class GradientMonitor:
         (5, [])
     """
 
-    def __init__(self, model):
+    def __init__(self, model, *, activations=False):
         self._model = model
+        self.activations = {}
+        if activations:
+            for name, m in model.named_modules():
+                if not any(True for _ in m.children()):
+                    m.register_forward_hook(self._hook(name))
         self._last = {}
         self.history = {name: [] for name, p in model.named_parameters() if p.requires_grad}
         self.losses = []
+
+    def _hook(self, name):
+        def note(module, args, output):
+            if module.training and isinstance(output, fg.Tensor) and output.is_floating_point() and output.numel():
+                y = output.detach().numpy().reshape(len(output) if output.ndim else 1, -1)
+                size = math.sqrt(float(np.square(y, dtype=np.float64).mean()))
+                self.activations.setdefault(name, []).append((size, float((y == 0).all(axis=0).mean())))
+
+        return note
 
     def record(self, loss=None):
         """Notes the state after a backward pass."""
@@ -80,20 +102,55 @@ class GradientMonitor:
         if grown and not found:
             text = f"the gradient of {grown[0]} has grown {LARGE:.0e} times since the first record"
             found.append(Finding("exploding", text, REMEDIES["exploding"], grown))
+        dead = {name: calls[-1][1] for name, calls in self.activations.items() if calls[-1][1] > MOST}
+        if dead:
+            text = f"{max(dead.values()):.0%} of the units of {max(dead, key=dead.get)} were 0 for the whole last batch"
+            found.append(Finding("dead", text, REMEDIES["dead"], list(dead)))
         large = [name for name, ratio in self.ratios().items() if ratio > 0.3 and "bias" not in name]
         if large:
             text = f"updates of {large[0]} are {self.ratios()[large[0]]:.0%} of its weights; about 0.1% is usual"
             found.append(Finding("updates too large", text, "lower the learning rate", large))
         return found
 
-    def __str__(self):
+    def _cells(self):
         rows = [["parameter", "gradient", "weight", "update over weight"]]
         ratios = self.ratios()
         for name, steps in self.history.items():
             if steps:
                 ratio = f"{ratios[name]:.2e}" if name in ratios else ""
                 rows.append([name, f"{steps[-1][0]:.3g}", f"{steps[-1][1]:.3g}", ratio])
-        return table(rows, right=(1, 2, 3)) + "\n" + ("\n".join(map(str, self.findings())) or "no problem found")
+        return rows
+
+    def __str__(self):
+        return (
+            table(self._cells(), right=(1, 2, 3)) + "\n" + ("\n".join(map(str, self.findings())) or "no problem found")
+        )
+
+    def to_svg(self):
+        """Gradient norms over the records, of the eight largest parameters at the end, as a picture."""
+        last = sorted(((steps[-1][0], name) for name, steps in self.history.items() if steps), reverse=True)[:8]
+        series = {
+            name: [g for g, _, _ in steps] for name, steps in self.history.items() if name in {n for _, n in last}
+        }
+        return line_chart(series, across="record", up="gradient norm")
+
+    def _repr_html_(self):
+        return findings_html(self.findings()) + self.to_svg() + html_table(self._cells())
+
+    def to_html(self):
+        """A page of its own: the findings, gradient norms through training, and the last numbers of every parameter."""
+        losses = f"<h2>Loss</h2><div class=card>{line_chart({'loss': self.losses}, across='record', up='loss')}</div>"
+        body = (
+            f"<h1>Gradients through training</h1>{findings_html(self.findings())}"
+            f"<h2>Gradient norms</h2><div class=card>{self.to_svg()}</div>{losses if self.losses else ''}"
+            f"<h2>Parameters</h2><div class=card>{html_table(self._cells())}</div>"
+        )
+        return page("Gradients through training", body, "td:not(:first-child),th:not(:first-child){text-align:right}")
+
+    def save(self, path):
+        """Writes the page."""
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(self.to_html())
 
     def plot(self):
         """Gradient norms over the records; returns the figure. Needs matplotlib (`pip install fastgrad[plot]`)."""

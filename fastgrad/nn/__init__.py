@@ -1,6 +1,7 @@
 """Networks: modules, layers, losses, initialisers."""
 
 from fastgrad._core import Parameter
+from fastgrad._near import missing as _missing
 from fastgrad.nn import functional, init, utils
 from fastgrad.nn.activation import (
     CELU,
@@ -109,3 +110,5 @@ __all__ = [
     "init",
     "utils",
 ]
+
+__getattr__ = _missing(__name__, globals())

@@ -78,12 +78,8 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
 # ---- losses that are no op; none broadcasts its target in silence -----------------------------------------------------
 
 
-def _check_same_shape(name, input, target):
-    if input.shape != target.shape:
-        raise ShapeError(
-            f"{name}: input and target must have the same shape, but got {tuple(input.shape)} and "
-            f"{tuple(target.shape)}; reshape or expand one of them first"
-        )
+def _same_shape(name, input, target):
+    return (input, target) if input.shape == target.shape else _core.broadcast_loss(name, input, target)
 
 
 def _reduce(loss, reduction):
@@ -102,7 +98,7 @@ def kl_div(input, target, *, reduction="mean", log_target=False):
     The divergence is the sum over the support and the mean over the batch, reduction="batchmean"; the default "mean"
     divides by the size of the support too, and says so in a warning.
     """
-    _check_same_shape("kl_div", input, target)
+    input, target = _same_shape("kl_div", input, target)
     if log_target:
         loss = target.exp() * (target - input)
     else:
@@ -148,7 +144,7 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, *, reduction=
 
 def hinge_embedding_loss(input, target, margin=1.0, *, reduction="mean"):
     """x where y = 1, max(0, margin - x) where y = -1."""
-    _check_same_shape("hinge_embedding_loss", input, target)
+    input, target = _same_shape("hinge_embedding_loss", input, target)
     zero = _core.zeros_like(input)
     loss = _core.where(target != 1, (margin - input).clamp(min=0), zero) + _core.where(target != -1, input, zero)
     return _reduce(loss, reduction)
@@ -162,7 +158,7 @@ def cosine_embedding_loss(input1, input2, target, margin=0.0, *, reduction="mean
         target: 1 or -1, (N) or ().
         margin: in [-1, 1].
     """
-    _check_same_shape("cosine_embedding_loss", input1, input2)
+    input1, input2 = _same_shape("cosine_embedding_loss", input1, input2)
     if input1.dim() not in (1, 2) or target.shape != input1.shape[:-1]:
         raise ShapeError(
             f"cosine_embedding_loss: expected vectors (N, D) and targets (N), but got {tuple(input1.shape)} and "

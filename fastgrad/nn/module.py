@@ -11,6 +11,7 @@ from collections import OrderedDict, namedtuple
 from fastgrad import _core
 from fastgrad._core import Parameter, Tensor
 from fastgrad._core.call import Callable, expect_hooks
+from fastgrad._near import check_keywords
 from fastgrad.nn._entries import Entries
 from fastgrad.nn._hooks import Hooks, RemovableHandle
 
@@ -49,6 +50,11 @@ class Module(Callable):
     training: bool
     _hooks = None  # a Hooks once the first hook is registered
     _chain = None  # the submodules' values as a tuple, made when first asked for
+
+    def __new__(cls, *args, **kwargs):
+        if kwargs:
+            check_keywords(cls, kwargs)
+        return super().__new__(cls)
 
     def __init__(self):
         attributes = self.__dict__

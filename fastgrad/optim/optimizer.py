@@ -10,6 +10,7 @@ from itertools import chain
 from fastgrad import _core
 from fastgrad._core import MissingState, Tensor, multi_step
 from fastgrad._core.plan import Plan, Plans
+from fastgrad._near import check_keywords
 from fastgrad.optim._state import State
 
 
@@ -26,6 +27,10 @@ class Optimizer:
     `param_groups` is a list of plain dictionaries; what is assigned to `group["lr"]` holds from the next step on.
     `state` maps a parameter to the dictionary of its state.
     """
+
+    def __new__(cls, *args, **kwargs):
+        check_keywords(cls, kwargs)
+        return super().__new__(cls)
 
     def __init__(self, params, defaults):
         if isinstance(params, Tensor):

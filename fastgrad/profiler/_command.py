@@ -3,6 +3,7 @@
 import argparse
 import runpy
 import sys
+import warnings
 from itertools import pairwise
 from pathlib import Path
 
@@ -74,8 +75,9 @@ def _run(script, args):
         sys.argv, sys.path[:] = before
     print(prof.table(args.sort_by, args.group_by, args.rows))
     if args.memory:
-        print()
-        print(prof.memory())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the text has them
+            print(f"\n{prof.memory()}")
     if args.html:
         prof.save(args.html)
     if args.trace:

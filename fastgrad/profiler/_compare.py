@@ -1,6 +1,7 @@
 """One training step on the native core and without it: pure-Python tapes and flat NumPy code. Imports baselines and viz."""
 
 import gc
+import math
 import statistics
 from html import escape
 from time import perf_counter
@@ -47,8 +48,18 @@ class Comparison:
             cells.append([op, *(seconds(t) for t in (f, b, nf, nb)), f"{ratio:.1f}x" if ratio else ""])
         return cells
 
+    def _bars(self):
+        """The steps as bars of text, on a logarithmic scale: four signs for a factor of ten."""
+        steps = [(name, forward + backward) for name, forward, backward, _ in self.rows]
+        least = min(t for _, t in steps)
+        wide = max(len(name) for name, _ in steps)
+        return "\n".join(
+            f"{name:<{wide}}  {'█' * (4 + round(4 * math.log10(t / least)))} {seconds(t)}" for name, t in steps
+        )
+
     def __str__(self):
-        text = table(self._cells(), right=range(1, 6)) + "\n\n" + table(self._op_cells(), right=range(1, 6))
+        tables = table(self._cells(), right=range(1, 6)), self._bars(), table(self._op_cells(), right=range(1, 6))
+        text = "\n\n".join(tables)
         return text + "".join(f"\n{line}" for line in self.left_out)
 
     def __repr__(self):
@@ -56,8 +67,6 @@ class Comparison:
 
     def to_svg(self):
         """Bars of forward and backward time, on a logarithmic axis."""
-        import math
-
         wide, high, left = 720, 46 * len(self.rows) + 52, 150
         least = min(min(row[1:3]) for row in self.rows)
         most = max(row[1] + row[2] for row in self.rows)
@@ -71,7 +80,7 @@ class Comparison:
             parts.append(f'<path d="M{x(10.0**e):.1f} 10 V{high - 38}" stroke="#e6e9ee"/>')
             parts.append(
                 f'<text x="{x(10.0**e):.1f}" y="{high - 20}" text-anchor="middle" font-size="11" fill="#66727f">'
-                f"{seconds(10.0**e).replace('.00', '')}</text>"
+                f"{seconds(10.0**e).replace('.00', '').replace('.0', '')}</text>"
             )
         native = sum(self.rows[0][1:3])
         for k, (name, forward, backward, _) in enumerate(self.rows):

@@ -3,6 +3,7 @@
 Everything is read from what runs: the records of ops, and the nodes they leave on the tape.
 """
 
+from fastgrad._near import missing as _missing
 from fastgrad.viz._explain import BackwardStep, Explanation, explain_backward
 from fastgrad.viz._flat import FlatCode, to_flat_numpy
 from fastgrad.viz._graph import Graph, GraphEdge, GraphNode, graph
@@ -21,3 +22,5 @@ __all__ = [
     "summary",
     "to_flat_numpy",
 ]
+
+__getattr__ = _missing(__name__, globals())

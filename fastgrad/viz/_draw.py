@@ -197,7 +197,7 @@ class _Circuit(_Picture):
         sizes = {node: self.size(node) for node in graph.nodes}
         sizes.update(dict.fromkeys(ends.values(), (4, 4)))
         near = [n for n in graph.nodes if n.kind in ("input", "constant")]
-        layout = Layout(sizes, edges, (wide + 34, 18 + 34 * tall), near)
+        layout = Layout(sizes, edges, (wide + 46, 18 + 34 * tall), near)
         for k, (source, target) in enumerate(edges):
             edge = graph.edges[k] if k < len(graph.edges) else source
             forked = sum(s is source for s, _ in edges) > 1
@@ -222,7 +222,7 @@ class _Circuit(_Picture):
             path += f" C{mid:.1f} {ya:.1f} {mid:.1f} {yb:.1f} {xb:.1f} {yb:.1f}"
         self.parts.append(f'<path d="{path}" fill="none" stroke="{LINE}" stroke-width="1.6" marker-end="url(#tip)"/>')
         (xa, ya), (xb, yb) = stops[-2], stops[-1]
-        t = 0.64 if forked else 0.4  # where the wires that meet, or part, are still apart
+        t = 0.64 if forked else 0.36  # where the wires that meet, or part, are still apart
         if forked and len(stops) > 2:  # a long wire is alone at its middle bend
             (xa, ya), (xb, yb) = stops[len(stops) // 2 - 1], stops[len(stops) // 2]
             t = 1 if len(stops) == 3 else 0.5
@@ -345,6 +345,8 @@ table{border-collapse:collapse;width:100%;font-size:13px;font-variant-numeric:ta
 th{color:#66727f;font-weight:600;text-align:left;border-bottom:1px solid #d7dce2;padding:6px 10px}
 td{border-bottom:1px solid #eef0f3;padding:5px 10px;vertical-align:top} .v{color:#14713a} .g{color:#c2272d}
 h2{font-size:16px;margin:26px 0 8px} input[type=radio]{position:absolute;opacity:0} .view{display:none}
+.found{border-left:4px solid #c2272d;background:#fdf3f3;border-radius:6px;padding:10px 14px;margin:0 0 12px;font-size:14px}
+.found.fine{border-color:#4c9a5d;background:#f2f8f3}.found p{margin:4px 0 0}
 .tabs label{display:inline-block;padding:4px 14px;margin:0 6px 10px 0;border:1px solid #cbd2da;border-radius:16px;cursor:pointer;
 font-size:13px;background:#fff} .tabs{margin-top:2px}
 """
@@ -384,7 +386,8 @@ def as_html(graph):
     for k, (name, view) in enumerate(views):
         inputs += f'<input type="radio" name="depth" id="d{k}"{" checked" if k == chosen else ""}>'
         labels += f'<label for="d{k}">{escape(name)}</label>'
-        pictures += f'<div class="view v{k} card">{as_svg(view).replace("tip", f"tip{k}")}</div>'
+        svg = as_svg(view).replace('id="tip"', f'id="tip{k}"').replace("#tip)", f"#tip{k})")
+        pictures += f'<div class="view v{k} card">{svg}</div>'
         rules += (
             f"#d{k}:checked~.v{k}{{display:block}}#d{k}:checked~.tabs label[for=d{k}]{{background:#1c2733;color:#fff}}"
         )

@@ -4,7 +4,7 @@ import inspect
 from dataclasses import dataclass, field
 
 from fastgrad._core import Tensor
-from fastgrad._core.watch import Watcher, place
+from fastgrad._core.watch import Watcher, line_of, place
 from fastgrad.nn import Module
 
 
@@ -44,17 +44,6 @@ def module_names(calls):
         return path
 
     return path_of
-
-
-def line_of(where):
-    """(file, line) of a (code, offset)."""
-    if where is None:
-        return None
-    code, offset = where
-    for start, end, line in code.co_lines():
-        if start <= offset < end and line is not None:
-            return code.co_filename, line
-    return code.co_filename, code.co_firstlineno
 
 
 def read(watcher):
