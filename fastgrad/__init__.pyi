@@ -16,6 +16,7 @@ from fastgrad._config import set_num_threads as set_num_threads
 from fastgrad._config import show_config as show_config
 from fastgrad._core import CompileError as CompileError
 from fastgrad._core import DTypeError as DTypeError
+from fastgrad._core import ForgottenZeroGrad as ForgottenZeroGrad
 from fastgrad._core import Generator as Generator
 from fastgrad._core import ShapeError as ShapeError
 from fastgrad._core import Size as Size
@@ -252,6 +253,7 @@ from fastgrad._core import select as select
 from fastgrad._core import selu as selu
 from fastgrad._core import set_default_dtype as set_default_dtype
 from fastgrad._core import set_grad_enabled as set_grad_enabled
+from fastgrad._core import set_loss_broadcasting as set_loss_broadcasting
 from fastgrad._core import set_rng_state as set_rng_state
 from fastgrad._core import sigmoid as sigmoid
 from fastgrad._core import sign as sign

@@ -317,3 +317,31 @@ def test_plots_say_what_they_need(what, monkeypatch):
     }[what]()
     with pytest.raises(ImportError, match="fastgrad\\[plot\\]"):
         made.plot()
+
+
+def test_monitor_looks_at_activations_where_it_is_told_to():
+    fg.manual_seed(0)
+    net = fg.nn.Sequential(fg.nn.Linear(4, 8), fg.nn.ReLU(), fg.nn.Linear(8, 2))
+    with fg.no_grad():
+        net[0].bias.fill_(-100)
+    monitor = GradientMonitor(net, activations=True)
+    for _ in range(2):
+        net.zero_grad()
+        net(fg.randn(16, 4)).square().mean().backward()
+        monitor.record()
+    assert monitor.activations["1"] == [(0.0, 1.0), (0.0, 1.0)]
+    assert monitor.activations["0"][0][0] > 50 and monitor.activations["0"][0][1] == 0
+    assert "dead" in [f.problem for f in monitor.findings()]
+    assert "<svg" in monitor.to_html() and "dead" in monitor._repr_html_()
+
+
+def test_starvation_behind_a_maximum():
+    class Largest(fg.nn.Module):
+        def forward(self, x):
+            return x.amax(1, keepdim=True)
+
+    x = fg.zeros(6, 4)
+    x[:, 1] = 1.0  # always the largest: the other three never get a gradient
+    found = diagnose(Largest(), (x, fg.zeros(6, 1)), F.mse_loss)
+    assert found.layers[0].starved == 0.75
+    assert "starved" in str(found)

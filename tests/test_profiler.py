@@ -113,6 +113,14 @@ def test_html_report_needs_nothing_else(trained, tmp_path):
     assert "<table" in prof._repr_html_()
 
 
+def test_roofline(trained):
+    found = {r["name"]: r for r in trained[0].roofline()}
+    linear = found["linear"]
+    flops, moved = 2 * 10 * 8 * 16 + 2 * 10 * 16 * 4, 4 * (80 + 128 + 16 + 160 + 160 + 64 + 4 + 40)
+    assert linear["intensity"] == pytest.approx(flops / moved)
+    assert linear["reached"] == pytest.approx(linear["gflops"] / linear["ceiling"]) and linear["ceiling"] > 0
+
+
 def test_plot_says_what_it_needs(trained, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=re.escape("pip install fastgrad[plot]")):
@@ -139,7 +147,7 @@ def test_results_and_gradients_are_the_same_under_it():
 
 
 def test_an_error_leaves_nothing_behind():
-    step, batches = fg.optim.SGD.step, DataLoader.__iter__
+    batches = DataLoader.__iter__
     prof = None
 
     def fail():
@@ -150,7 +158,7 @@ def test_an_error_leaves_nothing_behind():
 
     with pytest.raises(ZeroDivisionError):
         fail()
-    assert fg.optim.SGD.step is step and DataLoader.__iter__ is batches
+    assert DataLoader.__iter__ is batches
     assert [s.name for s in prof.spans] == ["add"]
     assert fg._core.watch.current() is None
 
@@ -168,7 +176,7 @@ def test_a_full_profile_says_so():
     assert prof.full and len(prof.spans) == 5
 
 
-def test_a_compiled_step_is_one_range():
+def test_a_compiled_step_shows_its_calls():
     net = mlp()
     optimizer = fg.optim.SGD(net.parameters(), lr=0.1)
 
@@ -187,8 +195,16 @@ def test_a_compiled_step_is_one_range():
         for _ in range(3):
             compiled(x, y)
     assert compiled.replays == replays + 3
-    assert [s.name for s in prof.spans] == ["compiled step"] * 3
-    assert rows(prof, "phase")["compiled step"].total > 0
+    kernels = rows(prof, "kernel")
+    assert kernels["linear"].calls == kernels["linear_vjp"].calls == 6
+    assert kernels["linear"].flops == 3 * (2 * 10 * 8 * 16 + 2 * 10 * 16 * 4)
+    assert kernels["linear_vjp"].flops == 3 * (2 * 10 * 8 * 16 + 2 * 2 * 10 * 16 * 4)
+    assert kernels["linear"].backward == 0 < kernels["linear"].forward
+    paired = rows(prof, "op")
+    assert paired["linear"].forward > 0 and paired["linear"].backward > 0 and paired["sgd_"].other > 0
+    assert {"forward", "backward", "optimiser", "compiled step"} <= set(rows(prof, "phase"))
+    assert any(re.fullmatch(r"test_profiler.py:\d+", name) and row.flops for name, row in rows(prof, "line").items())
+    assert sum(row.total for row in paired.values()) == pytest.approx(prof.wall)
     with (
         pytest.raises(fg.diagnostics.AnomalyError),
         fg.detect_anomaly(),
@@ -221,10 +237,44 @@ def test_a_sum_of_losses_over_steps_is_named():
             loss = (w * w).sum()
             loss.backward()
             running = running + loss  # the mistake
-    (line, count), *rest = prof.memory().growing
+    with pytest.warns(UserWarning, match=r"test_profiler.py:\d+ keeps a graph alive: .* loss.item\(\)") as caught:
+        memory = prof.memory()
+    assert caught[0].filename == __file__
+    (line, count), *rest = memory.growing
     assert count >= 10 and not rest
     assert "running = running + loss" in Path(__file__).read_text().splitlines()[int(line.rpartition(":")[2]) - 1]
-    assert "loss.item()" in str(prof.memory())
+    assert "loss.item()" in str(memory)
+
+
+def test_a_sum_of_losses_in_place_is_named():
+    w = fg.ones(3, requires_grad=True)
+    running = fg.zeros(())
+    with profile() as prof:
+        for _ in range(12):
+            loss = (w * w).sum()
+            loss.backward()
+            running += loss  # the mistake
+    with pytest.warns(UserWarning, match="keeps a graph alive"):
+        ((line, _),) = prof.memory().growing
+    assert "running += loss" in Path(__file__).read_text().splitlines()[int(line.rpartition(":")[2]) - 1]
+
+
+def test_predicted_and_measured_memory():
+    x = fg.ones(10_000, requires_grad=True)
+    with profile() as prof:
+        y = x.exp()  # saves its result, which y holds as well
+        z = y.tanh()  # and so does this one
+        z.sum().backward()
+    memory = prof.memory()
+    assert memory.peak == 80_000
+    assert memory.peak <= memory.measured < 1.3 * memory.peak  # blocks have sizes of their own
+    assert memory.most >= memory.measured + 40_000  # with a gradient under way
+    assert 0 < memory.peak_time <= memory.most_time <= prof.wall
+    assert memory.by("op") == {"exp": 40_000, "tanh": 40_000}
+    assert len(memory.by("line")) == 2 and list(memory.by("module")) == [""]
+    assert "80,000 bytes by what the ops save" in str(memory) and "<table" in memory._repr_html_()
+    with pytest.raises(ValueError, match="by: expected"):
+        memory.by("colour")
 
 
 # ---- compare, the command --------------------------------------------------------------------------------------------

@@ -70,15 +70,19 @@ cdef inline object forward_one(object module, object input):
     cdef PyObject* stack[2]
     stack[0] = <PyObject*>module
     stack[1] = <PyObject*>input
-    if not hooked:
+    if not hooked & HOOKS:
         forward = k.forward if k.type == type and k.version == type.tp_version_tag else learn_forward(type, k)
     if forward == NULL:
         return PyObject_VectorcallMethod("forward", stack, 2, NULL)
     return PyObject_Vectorcall(forward, stack, 2, NULL)
 
 
+cdef bint has_hooks(object module) except -1:
+    return hooked & HOOKS and (module._hooks is not None or "forward" in module.__dict__)
+
+
 cdef object call_unwatched(object module, tuple args, dict kwargs):
-    hooks = module._hooks
+    hooks = module._hooks if hooked & HOOKS else None
     if hooks is not None:
         return hooks.call(module, args, kwargs)
     if len(args) == 1 and not kwargs:

@@ -346,5 +346,7 @@ cdef list put_on_tape(ctx, tuple args, tuple outputs):
     finally:
         PyMem_Free(ps)
     extra_of(node).ctx = ctx
+    if thread().special & WATCHED:
+        watch.recorded(CUSTOM, node)
     node.extra.lays = tuple([(<Tensor>t).layout for t in recorded])
     return ys

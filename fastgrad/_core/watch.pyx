@@ -10,7 +10,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
-from .call cimport call_unwatched, expect_watcher
+from .call cimport call_unwatched, expect_watcher, has_hooks
 from .memory cimport in_use
 from .tensor cimport *
 from .views cimport settle
@@ -49,6 +49,7 @@ cdef struct event_t:
     int32_t lasti                       # ... and where in it
     int32_t parent                      # the event around this one, -1
     uint8_t kind, dtype, nout, nin
+    bint inherits                       # a module whose forward is of this package: no line of the user's is inside
 
 cdef enum:
     A_LINE = -2         # in place of an offset: the code is a (file, line)
@@ -65,24 +66,28 @@ cdef str CONSTANT = "constants"         # ... and for the call of a program that
 _package = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
-# Whether code is of this package, by its address: to hash a code object costs more than all else about an event.
-cdef struct code_t:
-    PyObject* code                      # owned, so that the address stays its own
+# Whether code, or the `forward` of a class, is of this package. Found by address: to hash a code object costs more than all
+# else about an event.
+cdef struct known_t:
+    PyObject* what                      # owned, so that the address stays its own
     bint ours
 
 cdef enum:
-    CODES = 256
+    KNOWN = 256
 
-cdef code_t codes[CODES]
+cdef known_t known[KNOWN]
 
 
-cdef bint is_ours(PyObject* code) except -1:
-    cdef code_t* k = &codes[(<size_t>code >> 5) % CODES]
-    if k.code != code:
-        raw_incref(code)
-        raw_xdecref(k.code)
-        k.code = code
-        k.ours = (<object>code).co_filename.startswith(_package)
+cdef bint is_ours(PyObject* what) except -1:
+    cdef known_t* k = &known[(<size_t>what >> 5) % KNOWN]
+    if k.what != what:
+        code = <object>what
+        if isinstance(code, type):
+            code = getattr(code.forward, "__code__", None)
+        ours = code is not None and code.co_filename.startswith(_package)
+        raw_incref(what)
+        raw_xdecref(k.what)
+        k.what, k.ours = what, ours
     return k.ours
 
 
@@ -209,6 +214,7 @@ cdef class Watcher:
         e.node = NULL
         e.begin = e.end = e.exit = 0
         e.nout = e.nin = e.dtype = 0
+        e.inherits = False
         e.bytes = 0
         e.things = 0
         e.lasti = -1
@@ -278,9 +284,15 @@ cdef class Watcher:
 
     cdef int locate(self, event_t* e) except -1:
         """Notes the innermost line that is not of this package."""
-        cdef PyFrameObject* frame = PyEval_GetFrame()
+        cdef PyFrameObject* frame
         cdef PyFrameObject* back
         cdef PyObject* code
+        cdef event_t* around = &self.log[e.parent]
+        if e.parent >= 0 and around.inherits and around.code != NULL:     # inside a layer of ours it is the line that called it
+            e.code, e.lasti = around.code, around.lasti
+            raw_incref(e.code)
+            return 0
+        frame = PyEval_GetFrame()
         if frame == NULL:
             return 0
         raw_incref(<PyObject*>frame)
@@ -317,19 +329,23 @@ cdef class Watcher:
         if a is not None:
             e.attrs = <PyObject*>a
             raw_incref(e.attrs)
-        for i in range(nys):
-            self.things[self.nthings + i] = self.part(ys[i])
-        for i in range(n):
-            self.things[self.nthings + nys + i] = self.part(xs[i])
-        self.nthings += nys + n
+        self.put(ys, nys)
+        self.put(xs, n)
         return 0
 
-    cdef PyObject* part(self, PyObject* t) noexcept:
-        cdef PyObject* kept = t
-        if t != NULL and not self.keep and Py_TYPE(t) == <PyObject*>Tensor:
-            kept = <PyObject*>(<Tensor>t).layout
-        raw_xincref(kept)
-        return kept
+    cdef inline void put(self, PyObject** parts, int n) noexcept:
+        """Keeps tensors, or their layouts; layouts are kept as they are."""
+        cdef PyObject** to = self.things + self.nthings
+        cdef PyObject* t
+        cdef int i
+        for i in range(n):
+            t = parts[i]
+            if t != NULL:
+                if not self.keep and Py_TYPE(t) == <PyObject*>Tensor:
+                    t = <PyObject*>(<Tensor>t).layout
+                raw_incref(t)
+            to[i] = t
+        self.nthings += n
 
     cdef int writing(self, int64_t k, Op op, PyObject** ys, int nys, PyObject** xs, int n) except -1:
         """Notes where memory is written that was there before: by an operation in place, or an optimiser."""
@@ -597,6 +613,7 @@ cdef object watched_module(object module, tuple args, dict kwargs):
     cdef int64_t k = w.push(A_MODULE, <PyObject*>module)
     if k >= 0 and w.lines:
         w.locate(&w.log[k])
+        w.log[k].inherits = is_ours(Py_TYPE(<PyObject*>module)) and not has_hooks(module)
     try:
         return call_unwatched(module, args, kwargs)
     finally:

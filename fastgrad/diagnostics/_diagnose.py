@@ -356,11 +356,11 @@ def findings_of(layers, correlation, value):
         if norms:
             below = sum(n < 1 for n in norms)
             spectra = f"; {below} of {len(norms)} layers have a Jacobian of spectral norm below 1"
-        text = f"the weight gradient of {first.name} is {ratio:.1e} times that of {last.name}{spectra}"
+        text = f"the weight gradient of layer {first.name} is {ratio:.1e} times that of layer {last.name}{spectra}"
         if ratio < SMALL:
             add("vanishing", text, [first.name])
         elif max(ratio, grown) > LARGE:
-            text = f"the gradient at the output of {first.name} is {grown:.1e} times that of {last.name}{spectra}"
+            text = f"the gradient at the output of layer {first.name} is {grown:.1e} times that of layer {last.name}{spectra}"
             add("exploding", text.replace("below 1", "below 1, the others above"), [first.name])
     for problem in ("dead", "saturated"):
         names = [layer.name for layer in layers if (getattr(layer, problem) or 0) > MOST]

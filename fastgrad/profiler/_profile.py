@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from fastgrad._core.watch import Watcher, current, line_of
 from fastgrad._costs import bytes_of, flops_of
-from fastgrad.optim import Optimizer
 from fastgrad.profiler._memory import memory_of
 from fastgrad.utils.data import DataLoader
 from fastgrad.viz._trace import module_names
@@ -186,9 +185,9 @@ class Profile:
     def roofline(self):
         """What each kernel reached of what this machine can do, as a list of dicts, the most expensive kernel first.
 
-        intensity: floating-point operations per byte of its operands; gflops: its rate; ceiling: the least of the rate of a
-        large matrix product and of the bandwidth of large tensors times the intensity, both measured at the first call, which
-        takes half a second; reached: gflops / ceiling, above 1 where operands lie in a cache (Williams et al. 2009).
+        intensity: floating-point operations per byte of its operands; gflops: its rate; ceiling: the least of the rate of
+        matrix products and of the bandwidth of large tensors times the intensity, both measured at the first call, which takes
+        half a second; reached: gflops / ceiling, above 1 where operands lie in a cache (Williams et al. 2009).
         """
         from fastgrad.profiler._report import roofline_rows
 
@@ -240,7 +239,6 @@ def _overhead(span):
     return {
         "module": "(forward of modules, in Python)",
         "backward": "(order of the backward pass)",
-        "optimiser": "(optimiser, in Python)",
         "data": "(data loader, in Python)",
         "accumulate": "(gradients into .grad)",
         "compiled step": "(compiled step: guards and bindings)",
@@ -297,6 +295,8 @@ def _spans(watcher):
             span.name = what.name
             if phase != "backward":
                 span.op = what.name
+                if what.family == "multi":  # steps, and what is done to all gradients at once
+                    span.phase = "optimiser"
         if kind in ("op", "view", "call"):
             _measure(span, what, times, dtype, outs, ins, attrs)
         if kind in ("op", "view"):
@@ -362,19 +362,7 @@ class profile:  # noqa: N801 - PyTorch's name
         self._watcher = Watcher(limit=limit, lines=lines)
 
     def __enter__(self):
-        self._step, self._iter = Optimizer.step, DataLoader.__iter__
-        step, batches = self._step, self._iter
-
-        def watched_step(self, closure=None):
-            watcher = current()
-            if watcher is None:  # another thread
-                return step(self, closure)
-            span = watcher.enter("optimiser")
-            try:
-                return step(self, closure)
-            finally:
-                if watcher.running:
-                    watcher.leave(span)
+        self._iter = batches = DataLoader.__iter__
 
         def watched_iter(self):
             iterator = iter(batches(self))
@@ -385,14 +373,14 @@ class profile:  # noqa: N801 - PyTorch's name
                     return
                 yield batch
 
-        Optimizer.step, DataLoader.__iter__ = watched_step, watched_iter
+        DataLoader.__iter__ = watched_iter
         self.result = Profile.__new__(Profile)
         self._watcher.start()
         return self.result
 
     def __exit__(self, *_):
         self._watcher.stop()
-        Optimizer.step, DataLoader.__iter__ = self._step, self._iter
+        DataLoader.__iter__ = self._iter
         self.result.__init__(self._watcher)
         if self._watcher.full:
             warnings.warn(
