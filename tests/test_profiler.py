@@ -320,6 +320,17 @@ def test_the_command_runs_a_script(tmp_path):
     assert (tmp_path / "p.html").exists()
 
 
+def test_the_command_warns_of_a_graph_that_grows(tmp_path):
+    script = tmp_path / "s.py"
+    script.write_text(
+        "import fastgrad as fg\nw, total = fg.ones(3, requires_grad=True), 0\n"
+        "for _ in range(12):\n    loss = (w * w).sum()\n    loss.backward()\n    total += loss\n"
+    )
+    done = run(str(script))
+    assert done.returncode == 0, done.stderr
+    assert "warning: s.py:6 keeps a graph alive" in done.stdout
+
+
 def test_the_command_compares(tmp_path):
     done = run("--baseline", "--sizes", "4-5-3", "--batch", "2", "--svg", str(tmp_path / "c.svg"))
     assert done.returncode == 0, done.stderr

@@ -74,10 +74,13 @@ def _run(script, args):
     finally:
         sys.argv, sys.path[:] = before
     print(prof.table(args.sort_by, args.group_by, args.rows))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they are printed
+        memory = prof.memory()
     if args.memory:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the text has them
-            print(f"\n{prof.memory()}")
+        print(f"\n{memory}")
+    else:
+        print(*(f"warning: {text}" for text in memory.warnings), sep="\n", end="\n" * bool(memory.warnings))
     if args.html:
         prof.save(args.html)
     if args.trace:

@@ -8,6 +8,7 @@ import json
 import os
 import warnings
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from fastgrad._core.watch import Watcher, current, line_of
 from fastgrad._costs import bytes_of, flops_of
@@ -82,8 +83,12 @@ class Profile:
     def __init__(self, watcher):
         self.wall = (watcher.to_ns - watcher.from_ns) / 1e9
         self.full = watcher.full
-        self.spans = _spans(watcher)
         self._watcher = watcher
+
+    @cached_property
+    def spans(self):
+        """The events as a list of `Span`, in the order in which they began; made when first asked for."""
+        return _spans(self._watcher)
 
     # ---- tables ------------------------------------------------------------------------------------------------------
 
