@@ -15,7 +15,6 @@ from .recorder cimport Record, difference
 from .signature cimport Signature, replaced, signature
 from .tensor cimport *
 
-from .plan import warn_unspent
 from .recorder import CompileError
 
 cdef enum:
@@ -259,11 +258,6 @@ cdef class Compiled:
 
     cdef int add(self, Signature s, Record rec) except -1:
         cdef Program p = assembled(rec)
-        cdef GradSlot g
-        for g in rec.grads.values():
-            if rec.plans and g.entry == FULL and g.final is not None:   # stepped with, and never cleared
-                warn_unspent(g.leaf.grad, 3)
-                break
         p.key = rec.key
         p.record = rec
         self.entries = [entry for entry in self.entries if not (<Program>entry[1]).dead]

@@ -4,7 +4,9 @@ They are derived from what users see and may change, so a plan holds only as lon
 since a step that finds nothing changed is all but the native call itself.
 """
 
+cimport cython
 from cpython.object cimport Py_EQ, PyObject, PyObject_RichCompareBool
+from libc.stdint cimport uint32_t, uint64_t
 
 from .multi cimport run_step, step_named
 from .tensor cimport N_LEAF, RECORDED, Leaf, Storage, Tensor, slots, thread
@@ -31,11 +33,6 @@ cdef class Plan:
         self.optimizer, self.group, self.keys, self.numbers = weakref.ref(optimizer), group, keys, numbers
         self.clock, self.tick = clock, clock[0]
         self.native, self.hyper, self.params, self.states = step_named(name), hyper, list(params), states
-        self.one = -1
-        for k in range(len(self.params)):
-            if gradient(<Tensor>self.params[k]) is not None:
-                self.one = k
-                break
 
     cdef bint holds(self) except -1:
         cdef dict group = self.group
@@ -82,18 +79,30 @@ cdef class Plan:
         return True
 
 
-    cdef bint again(self) noexcept:
+@cython.final
+cdef class Spent:
+    """What a step of a group found in the .grad of one parameter: to notice that nobody clears it."""
+
+    cdef uint64_t birth
+    cdef uint32_t version, added
+
+    cdef bint again(self, list params) noexcept:
         """Whether the gradient of the last step is still there, and all that happened to it is that backward runs were added.
 
         A gradient that was cleared is another storage, one that was set to zero or scaled by hand is at another version.
         """
-        cdef Tensor g = None if self.one < 0 else gradient(<Tensor>self.params[self.one])
+        cdef Tensor g = None
         cdef Storage s
         cdef Leaf leaf
         cdef uint32_t written, added
+        cdef Py_ssize_t k
+        for k in range(len(params)):
+            g = gradient(<Tensor>params[k])
+            if g is not None:
+                break
         if g is None:
             return False
-        leaf = <Leaf>(<Tensor>self.params[self.one]).node
+        leaf = <Leaf>(<Tensor>params[k]).node
         s = g.storage
         written, added = s.version - self.version, leaf.added - self.added
         self.version, self.added = s.version, leaf.added
@@ -107,12 +116,14 @@ cdef inline Tensor gradient(Tensor p) noexcept:
     return (<Leaf>p.node).grad if p.node is not None and p.node.state & N_LEAF else None
 
 
-def warn_unspent(Tensor p, Py_ssize_t level=2):
+cdef int warn_unspent(list params) except -1:
     """Says that gradients which a step has used were not cleared before the next backward run."""
+    shape = next((tuple(p.shape) for p in params if gradient(p) is not None), ())
     warnings.warn(
         f"the gradients were not cleared since the last step: backward() has added to what that step had used already (of a "
-        f"parameter of shape {tuple(p.shape)}, and others); call optimizer.zero_grad() once for each step. Where this is meant: "
-        f"warnings.simplefilter('ignore', fastgrad.ForgottenZeroGrad)", ForgottenZeroGrad, stacklevel=level)
+        f"parameter of shape {shape}, and others); call optimizer.zero_grad() once for each step. Where this is meant: "
+        f"warnings.simplefilter('ignore', fastgrad.ForgottenZeroGrad)", ForgottenZeroGrad, stacklevel=2)
+    return 0
 
 
 cdef bint same_items(list a, list b) except -1:
@@ -128,27 +139,27 @@ cdef bint same_items(list a, list b) except -1:
 cdef class Plans:
     """The plans of an optimiser, one for each group."""
 
-    cdef list plans
+    cdef list plans, spent      # by group
     cdef bint warned
 
     def __init__(self):
-        self.plans = []
+        self.plans, self.spent = [], []
 
     def __contains__(self, plan):
         return any([p is plan for p in self.plans])
 
-    def put(self, Py_ssize_t k, plan):
-        """Keeps a plan, or None, for group k."""
+    def put(self, Py_ssize_t k, plan, list params not None):
+        """Keeps a plan, or None, for group k, whose parameters have just been stepped."""
         while len(self.plans) <= k:
             self.plans.append(None)
+            self.spent.append(Spent())
         self.plans[k] = plan
-        if plan is not None:
-            self.look(<Plan>plan)
+        self.look(k, params)
 
-    cdef int look(self, Plan plan) except -1:
-        if plan.again() and not self.warned:
+    cdef int look(self, Py_ssize_t k, list params) except -1:
+        if (<Spent>self.spent[k]).again(params) and not self.warned:
             self.warned = True
-            warn_unspent(<Tensor>plan.params[plan.one])
+            warn_unspent(params)
         return 0
 
     def step(self, list groups not None, Py_ssize_t first=0):
@@ -160,7 +171,7 @@ cdef class Plans:
             plan = <Plan>self.plans[k] if k < len(self.plans) else None
             if plan is None or plan.group is not groups[k] or not plan.current():
                 return k
-            self.look(plan)
+            self.look(k, plan.params)
             if thread().special & RECORDED:
                 slots.record_plan(plan)
             try:

@@ -118,7 +118,7 @@ class Optimizer:
         groups, plans = self.param_groups, self._plans
         done = plans.step(groups)
         while done < len(groups):
-            plans.put(done, self._step_anew(groups[done]))
+            plans.put(done, self._step_anew(groups[done]), groups[done]["params"])
             done = plans.step(groups, done + 1)
         self._stepped = True
         return loss
