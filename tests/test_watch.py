@@ -130,3 +130,12 @@ def test_what_nodes_save():
     ]
     op, _, shapes, dtype, saved = describe(history(y)[0])
     assert op.name == "tanh" and shapes == ((4, 2),) and dtype is fg.float32 and saved["y0"].shape == (4, 2)
+
+
+def test_an_optimiser_of_very_many_parameters_is_told_without_them():
+    params = [fg.ones(1, requires_grad=True) for _ in range(600)]
+    sum(p.sum() for p in params).backward()
+    optimizer = fg.optim.AdamW(params, lr=0.1)
+    optimizer.step()
+    events = watched(optimizer.step)
+    assert [(e[0], e[2].name, e[5], e[6]) for e in events] == [("op", "adam_", (), ())]

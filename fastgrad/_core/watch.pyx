@@ -313,9 +313,8 @@ cdef class Watcher:
 
     cdef int attach(self, event_t* e, int dtype, PyObject** ys, int nys, PyObject** xs, int n, Attrs a) except -1:
         cdef PyObject** grown
-        cdef int i
-        if nys > 255 or n > 200:        # optimisers: what matters is in the attributes
-            n = 0
+        if nys > 255 or n > 200:        # optimisers of many parameters: neither counts nor room are made for so many
+            n = nys = 0
         if self.nthings + nys + n > self.things_room:
             grown = <PyObject**>PyMem_Realloc(self.things, <size_t>(2 * self.things_room + 1024) * sizeof(PyObject*))
             if grown == NULL:
