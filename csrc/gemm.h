@@ -232,6 +232,41 @@ static ALWAYS_INLINE FN(quad) FN(fold)(FN(vec) x) {
 #endif
 }
 
+/* In every four lanes of two vectors: the first or the last two of each, by turns or one after the other. */
+#if FG_VECTOR / ITEM == 4
+#define FIRST_TURNS 0, 4, 1, 5
+#define LAST_TURNS 2, 6, 3, 7
+#define FIRST_TWO 0, 1, 4, 5
+#define LAST_TWO 2, 3, 6, 7
+#elif FG_VECTOR / ITEM == 8
+#define FIRST_TURNS 0, 8, 1, 9, 4, 12, 5, 13
+#define LAST_TURNS 2, 10, 3, 11, 6, 14, 7, 15
+#define FIRST_TWO 0, 1, 8, 9, 4, 5, 12, 13
+#define LAST_TWO 2, 3, 10, 11, 6, 7, 14, 15
+#elif FG_VECTOR / ITEM == 16
+#define FIRST_TURNS 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29
+#define LAST_TURNS 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31
+#define FIRST_TWO 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29
+#define LAST_TWO 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31
+#endif
+
+/* The sums of four vectors: as much as possible at their whole width, then the lanes are folded once for all four. */
+static ALWAYS_INLINE FN(quad) FN(four_sums)(const FN(vec) * x) {
+#ifdef FIRST_TWO
+    FN(vec)
+    a = __builtin_shufflevector(x[0], x[1], FIRST_TURNS) + __builtin_shufflevector(x[0], x[1], LAST_TURNS);
+    FN(vec)
+    b = __builtin_shufflevector(x[2], x[3], FIRST_TURNS) + __builtin_shufflevector(x[2], x[3], LAST_TURNS);
+    return FN(fold)(__builtin_shufflevector(a, b, FIRST_TWO) + __builtin_shufflevector(a, b, LAST_TWO));
+#else
+    return (FN(quad)){x[0][0] + x[0][1], x[1][0] + x[1][1], x[2][0] + x[2][1], x[3][0] + x[3][1]};
+#endif
+}
+#undef FIRST_TURNS
+#undef LAST_TURNS
+#undef FIRST_TWO
+#undef LAST_TWO
+
 /* out[i * step] (+)= the dot product of row i with x; rows and x are dense. Four rows at a time, so that their sums over
  * the lanes are one transposition. A general product of one row packs all of b: five times the instructions at 64 x 64. */
 static void FN(dots)(int64_t rows, int64_t k, const T *a, int64_t lda, const T *x, T *out, int64_t step, int add) {
@@ -239,22 +274,25 @@ static void FN(dots)(int64_t rows, int64_t k, const T *a, int64_t lda, const T *
         int group = rows - i < 4 ? (int)(rows - i) : 4;
         const T *row[4];
         FN(vec) sum[4] = {{0}, {0}, {0}, {0}};
-        FN(quad) part[4];
+        FN(quad) total = {0};
         int64_t p = 0;
         for (int r = 0; r < 4; r++) row[r] = a + (i + (r < group ? r : 0)) * lda;
-        for (; p + LANES <= k; p += LANES)
-            for (int r = 0; r < 4; r++) sum[r] += *(const FN(vec) *)(row[r] + p) * *(const FN(vec) *)(x + p);
-        for (int r = 0; r < 4; r++) part[r] = FN(fold)(sum[r]);
-        for (; p + 4 <= k; p += 4)
-            for (int r = 0; r < 4; r++) part[r] += *(const FN(quad) *)(row[r] + p) * *(const FN(quad) *)(x + p);
-        FN(quad)
-        low = __builtin_shufflevector(part[0], part[1], 0, 4, 1, 5) +
-              __builtin_shufflevector(part[0], part[1], 2, 6, 3, 7);
-        FN(quad)
-        high = __builtin_shufflevector(part[2], part[3], 0, 4, 1, 5) +
-               __builtin_shufflevector(part[2], part[3], 2, 6, 3, 7);
-        FN(quad)
-        total = __builtin_shufflevector(low, high, 0, 1, 4, 5) + __builtin_shufflevector(low, high, 2, 3, 6, 7);
+        if (k >= LANES) {
+            for (; p + LANES <= k; p += LANES)
+                for (int r = 0; r < 4; r++) sum[r] += *(const FN(vec) *)(row[r] + p) * *(const FN(vec) *)(x + p);
+            total = FN(four_sums)(sum);
+        }
+        for (; p + 4 <= k; p += 4) {
+            FN(quad) part[4];
+            for (int r = 0; r < 4; r++) part[r] = *(const FN(quad) *)(row[r] + p) * *(const FN(quad) *)(x + p);
+            FN(quad)
+            low = __builtin_shufflevector(part[0], part[1], 0, 4, 1, 5) +
+                  __builtin_shufflevector(part[0], part[1], 2, 6, 3, 7);
+            FN(quad)
+            high = __builtin_shufflevector(part[2], part[3], 0, 4, 1, 5) +
+                   __builtin_shufflevector(part[2], part[3], 2, 6, 3, 7);
+            total += __builtin_shufflevector(low, high, 0, 1, 4, 5) + __builtin_shufflevector(low, high, 2, 3, 6, 7);
+        }
         for (; p < k; p++) total += (FN(quad)){row[0][p], row[1][p], row[2][p], row[3][p]} * x[p];
         if (group == 4 && step == 1 && !add) {
             *(FN(quad) *)(out + i) = total;

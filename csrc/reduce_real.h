@@ -6,6 +6,11 @@
 
 enum { FN(LANES) = 32 };
 
+/* The lower half of the lanes takes the upper. Of a known length, so that it happens in registers: a short row's time is
+ * half of this. */
+#define HALVE(w) \
+    for (int j = 0; j < w; j++) lane[j] = op(lane[j], lane[j + w])
+
 /* The last elements go through four scalar chains: storing them into lanes would stall the vector load that follows. */
 FG_ALWAYS_INLINE A FN(run)(const T *x, int64_t n, A c, A init, A (*map)(T, A), A (*op)(A, A)) {
     A s0 = init, s1 = init, s2 = init, s3 = init;
@@ -15,14 +20,12 @@ FG_ALWAYS_INLINE A FN(run)(const T *x, int64_t n, A c, A init, A (*map)(T, A), A
         for (int j = 0; j < FN(LANES); j++) lane[j] = init;
         for (; i + FN(LANES) <= n; i += FN(LANES))
             for (int j = 0; j < FN(LANES); j++) lane[j] = op(lane[j], map(x[i + j], c));
-#define HALVE(w) \
-    for (int j = 0; j < w; j++) lane[j] = op(lane[j], lane[j + w]);
-        HALVE(16)
-        HALVE(8)
-        HALVE(4)
-        HALVE(2) HALVE(1) /* of known lengths: in registers, a short row's half */
-#undef HALVE
-            s0 = lane[0];
+        HALVE(16);
+        HALVE(8);
+        HALVE(4);
+        HALVE(2);
+        HALVE(1);
+        s0 = lane[0];
     }
     for (; i + 4 <= n; i += 4) {
         s0 = op(s0, map(x[i], c));
@@ -33,6 +36,8 @@ FG_ALWAYS_INLINE A FN(run)(const T *x, int64_t n, A c, A init, A (*map)(T, A), A
     for (; i < n; i++) s0 = op(s0, map(x[i], c));
     return op(op(s0, s1), op(s2, s3));
 }
+
+#undef HALVE
 
 MAP(self, x)
 MAP(self_or_0, x != x ? 0 : x)
@@ -68,33 +73,38 @@ KIND(add, 0, self, plus, keep)
     for (int j = 0; j < w; j++) {                  \
         lane[j] = FN(quick)(lane[j], lane[j + w]); \
         sums[j] += sums[j + w];                    \
-    }
-#define EXTREME(name, init, quick, exact)                                                                  \
-    static A FN(name##_run)(const T *x, int64_t n, A c) {                                                  \
-        A best = init, sum = 0;                                                                            \
-        int64_t i = 0;                                                                                     \
-        if (n >= FN(LANES)) {                                                                              \
-            A lane[FN(LANES)], sums[FN(LANES)];                                                            \
-            for (int j = 0; j < FN(LANES); j++) lane[j] = init, sums[j] = 0;                               \
-            for (; i + FN(LANES) <= n; i += FN(LANES))                                                     \
-                for (int j = 0; j < FN(LANES); j++) {                                                      \
-                    lane[j] = FN(quick)(lane[j], x[i + j]);                                                \
-                    sums[j] += x[i + j];                                                                   \
-                }                                                                                          \
-            HALVE(16, quick)                                                                               \
-            HALVE(8, quick) HALVE(4, quick) HALVE(2, quick) HALVE(1, quick) best = lane[0], sum = sums[0]; \
-        }                                                                                                  \
-        for (; i < n; i++) best = FN(quick)(best, x[i]), sum += x[i];                                      \
-        return sum == sum ? best : FN(run)(x, n, c, init, FN(self), FN(exact));                            \
-    }                                                                                                      \
-    static void FN(name##_rows)(A * s, const T *x, int64_t rows, int64_t step, int64_t w, const A *c) {    \
-        A sum[FN(WIDTH)] = {0};                                                                            \
-        int nan = 0;                                                                                       \
-        FN(rows)(sum, x, rows, step, w, c, FN(self), FN(plus));                                            \
-        for (int64_t j = 0; j < w; j++) nan |= (sum[j] != sum[j]) | (s[j] != s[j]);                        \
-        if (nan) FN(rows)(s, x, rows, step, w, c, FN(self), FN(exact));                                    \
-        else FN(rows)(s, x, rows, step, w, c, FN(self), FN(quick));                                        \
-    }                                                                                                      \
+    }                                              \
+    (void)0
+#define EXTREME(name, init, quick, exact)                                                               \
+    static A FN(name##_run)(const T *x, int64_t n, A c) {                                               \
+        A best = init, sum = 0;                                                                         \
+        int64_t i = 0;                                                                                  \
+        if (n >= FN(LANES)) {                                                                           \
+            A lane[FN(LANES)], sums[FN(LANES)];                                                         \
+            for (int j = 0; j < FN(LANES); j++) lane[j] = init, sums[j] = 0;                            \
+            for (; i + FN(LANES) <= n; i += FN(LANES))                                                  \
+                for (int j = 0; j < FN(LANES); j++) {                                                   \
+                    lane[j] = FN(quick)(lane[j], x[i + j]);                                             \
+                    sums[j] += x[i + j];                                                                \
+                }                                                                                       \
+            HALVE(16, quick);                                                                           \
+            HALVE(8, quick);                                                                            \
+            HALVE(4, quick);                                                                            \
+            HALVE(2, quick);                                                                            \
+            HALVE(1, quick);                                                                            \
+            best = lane[0], sum = sums[0];                                                              \
+        }                                                                                               \
+        for (; i < n; i++) best = FN(quick)(best, x[i]), sum += x[i];                                   \
+        return sum == sum ? best : FN(run)(x, n, c, init, FN(self), FN(exact));                         \
+    }                                                                                                   \
+    static void FN(name##_rows)(A * s, const T *x, int64_t rows, int64_t step, int64_t w, const A *c) { \
+        A sum[FN(WIDTH)] = {0};                                                                         \
+        int nan = 0;                                                                                    \
+        FN(rows)(sum, x, rows, step, w, c, FN(self), FN(plus));                                         \
+        for (int64_t j = 0; j < w; j++) nan |= (sum[j] != sum[j]) | (s[j] != s[j]);                     \
+        if (nan) FN(rows)(s, x, rows, step, w, c, FN(self), FN(exact));                                 \
+        else FN(rows)(s, x, rows, step, w, c, FN(self), FN(quick));                                     \
+    }                                                                                                   \
     static const FN(kind) FN(name) = {init, FN(name##_run), FN(name##_rows), FN(exact##_merge), FN(keep_fin)};
 EXTREME(greatest, -INFINITY, larger, greater)
 EXTREME(least, INFINITY, smaller, less)
