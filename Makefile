@@ -14,7 +14,7 @@ lint: ; ruff check . && ruff format --check . && cython-lint fastgrad && clang-f
 stubs: ; mkdir -p build/stubs && cd build/stubs && ../../$(PY) -m mypy.stubtest fastgrad --mypy-config-file ../../pyproject.toml --ignore-disjoint-bases --ignore-unused-allowlist --mypy-config-file ../../pyproject.toml --allowlist ../../tests/stubtest-allow.txt
 bench: ; $(PY) -P -m fastgrad bench $(BENCH)
 bench-check: ; $(PY) benchmarks/bench_check.py
-docs: ; .venv/bin/pip install --quiet ".[docs]" && cd build && ../.venv/bin/pdoc --output-directory docs fastgrad
+docs: ; .venv/bin/pip install --quiet ".[docs]" && rm -rf build/docs && sphinx-build -W --keep-going -q -c docs . build/docs && cp build/docs/README.html build/docs/index.html
 asan-build: ; python3 -m venv build/asan/venv && FASTGRAD_BUILD=asan build/asan/venv/bin/pip install --quiet ".[test]"
 asan: asan-build ; ASAN_OPTIONS=detect_leaks=0 $(SANITIZED) $(TESTS)
 leaks: asan-build ; ASAN_OPTIONS=$(LSAN) LSAN_OPTIONS=suppressions=tests/lsan.supp:exitcode=23 $(SANITIZED) $(TESTS)
