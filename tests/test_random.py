@@ -99,6 +99,20 @@ def test_seeds():
     assert g.device.type == "cpu"
 
 
+def test_what_another_thread_seeds_is_drawn_from_to_its_end():
+    size = 1_000_000
+    streams = [fg.rand(size, generator=fg.Generator().manual_seed(k)) for k in range(2)]
+    g = fg.Generator().manual_seed(0)
+    found = []
+    thread = threading.Thread(target=lambda: found.extend(fg.rand(size, generator=g.manual_seed(0)) for _ in range(5)))
+    thread.start()
+    while thread.is_alive():
+        g.manual_seed(1)
+        [fg.Generator().manual_seed(k).get_state() for k in range(5)]  # would take the memory of a state that was freed
+    thread.join()
+    assert all(fg.equal(x, streams[0]) or fg.equal(x, streams[1]) for x in found)
+
+
 def test_two_threads_may_share_a_generator():
     g = fg.Generator().manual_seed(0)
     found = []

@@ -48,7 +48,10 @@ cdef class Generator:
         if not -2**63 <= seed < 2**64:
             raise ValueError(f"manual_seed: {seed} does not fit into 64 bits")
         self.start = seed & 0xFFFFFFFFFFFFFFFF
-        self.bits = None
+        if self.bits is not None:
+            fresh = bit_generator(self.start)
+            with self.bits.lock:
+                self.bits.state = fresh.state
         return self
 
     def seed(self):
@@ -63,7 +66,8 @@ cdef class Generator:
     def get_state(self):
         """Where the stream is, as a uint8 tensor for `set_state`."""
         prepare(self)
-        state = self.bits.state["state"]
+        with self.bits.lock:
+            state = self.bits.state["state"]
         words = (self.start.to_bytes(8, "little") + state["state"].to_bytes(16, "little") + state["inc"].to_bytes(16, "little"))
         return functions["tensor"](np.frombuffer(words, np.uint8))
 
@@ -74,9 +78,10 @@ cdef class Generator:
         words = bytes(new_state.tolist())
         self.manual_seed(int.from_bytes(words[:8], "little"))
         prepare(self)
-        state = self.bits.state
-        state["state"] = {"state": int.from_bytes(words[8:24], "little"), "inc": int.from_bytes(words[24:], "little")}
-        self.bits.state = state
+        with self.bits.lock:
+            state = self.bits.state
+            state["state"] = {"state": int.from_bytes(words[8:24], "little"), "inc": int.from_bytes(words[24:], "little")}
+            self.bits.state = state
         return self
 
     @property
@@ -92,13 +97,20 @@ def _generator_at(state):
     return Generator().set_state(functions["tensor"](state))
 
 
-cdef int prepare(Generator g) except -1:
-    """Makes g's bit generator."""
-    if g.bits is None:
-        from numpy.random import PCG64DXSM
+def bit_generator(start):
+    from numpy.random import PCG64DXSM
 
-        g.bits = PCG64DXSM(g.start)
-        g.address = PyCapsule_GetPointer(g.bits.capsule, "BitGenerator")
+    return PCG64DXSM(start)
+
+
+cdef int prepare(Generator g) except -1:
+    """Makes g's bit generator, once and for all: another thread may be drawing from it, without the interpreter's lock."""
+    while g.bits is None:
+        start = g.start
+        bits = bit_generator(start)
+        if g.bits is None and g.start == start:     # else another thread was here
+            g.bits = bits
+            g.address = PyCapsule_GetPointer(bits.capsule, "BitGenerator")
     return 0
 
 
