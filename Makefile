@@ -1,11 +1,10 @@
 # One line per task. Everything happens in .venv, which `make build` makes; build/ and dist/ are scratch.
 PY = .venv/bin/python
+KERNELS = $(filter-out %.inc.c,$(wildcard csrc/*.c csrc/sets/*.c))
 C_FILES = $(shell git ls-files 'csrc/*.[ch]' 'benchmarks/*.[ch]' 'tests/*.[ch]')
-SANITIZED = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" PYTHONMALLOC=malloc build/asan/venv/bin/pytest
-LSAN = detect_leaks=1:fast_unwind_on_malloc=0
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: build dev test lint stubs bench bench-check docs asan asan-build leaks wheel manylinux neon clean
+.PHONY: build dev test lint stubs bench bench-check docs asan asan-build tsan wheel manylinux neon clean
 
 build: ; python3 -m venv .venv && .venv/bin/pip install ".[test]"
 dev: ; .venv/bin/pip install --quiet "pip>=25.1" && .venv/bin/pip install --quiet --group dev
@@ -16,8 +15,8 @@ bench: ; $(PY) -P -m fastgrad bench $(BENCH)
 bench-check: ; $(PY) benchmarks/bench_check.py
 docs: ; .venv/bin/pip install --quiet ".[docs]" && rm -rf build/docs && sphinx-build -W --keep-going -q -c docs . build/docs && cp build/docs/README.html build/docs/index.html
 asan-build: ; python3 -m venv build/asan/venv && FASTGRAD_BUILD=asan build/asan/venv/bin/pip install --quiet ".[test]"
-asan: asan-build ; ASAN_OPTIONS=detect_leaks=0 $(SANITIZED) $(TESTS)
-leaks: asan-build ; ASAN_OPTIONS=$(LSAN) LSAN_OPTIONS=suppressions=tests/lsan.supp:exitcode=23 $(SANITIZED) $(TESTS)
+asan: asan-build ; build/asan/venv/bin/python tests/sanitized.py $(TESTS)
+tsan: ; mkdir -p build/tsan && gcc -std=c11 -O1 -g -fsanitize=thread -ffp-contract=off -Wno-psabi -Icsrc -o build/tsan/check tests/check_threads.c $(KERNELS) -lm -pthread && build/tsan/check
 wheel: dev ; rm -rf dist && $(PY) -m build --quiet && $(PY) tests/check_dist.py dist
 manylinux: dev ; .ci/manylinux
 neon: dev ; .ci/neon

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <Python.h>
 
+#include "reuse.h"
+
 /* Blocks of edges and saves, in steps of 32 bytes, kept for reuse: an allocation per node is what recording costs most. */
 enum { FG_BLOCK = 32, FG_BLOCK_CLASSES = 8, FG_BLOCKS_KEPT = 1 << 15 }; /* of a class: 1 to 7 MB */
 static struct {
@@ -25,11 +27,11 @@ static inline void *fg_take_block(int class, size_t bytes) {
         fg_blocks[class].count--;
         return block;
     }
-    return PyMem_Malloc(class < FG_BLOCK_CLASSES ? (size_t)class * FG_BLOCK : bytes);
+    return PyMem_Malloc(FG_REUSES && class < FG_BLOCK_CLASSES ? (size_t)class * FG_BLOCK : bytes);
 }
 
 static inline void fg_give_block(void *block, int class) {
-    if (class < FG_BLOCK_CLASSES && fg_blocks[class].count < FG_BLOCKS_KEPT) {
+    if (FG_REUSES && class < FG_BLOCK_CLASSES && fg_blocks[class].count < FG_BLOCKS_KEPT) {
         *(void **)block = fg_blocks[class].first;
         fg_blocks[class].first = block;
         fg_blocks[class].count++;

@@ -5,6 +5,8 @@
 
 #include <Python.h>
 
+#include "reuse.h"
+
 typedef struct {
     PyObject *first; /* its field for a type is the next one: where there is no type there is no object */
     int count;
@@ -26,7 +28,7 @@ static inline PyObject *fg_reuse(fg_kept *kept) {
 
 /* Whether a dead object was kept. */
 static inline int fg_keep(fg_kept *kept, PyObject *o, int most) {
-    if (kept->count >= most) return 0;
+    if (!FG_REUSES || kept->count >= most) return 0;
     *(PyObject **)(o + 1) = kept->first;
     kept->first = o;
     kept->count++;

@@ -67,9 +67,8 @@ def fields(text, names):
         return text
     found = []
     for parameter, field, content in zip(*[iter(marks.split(text)[1:])] * 3, strict=True):
-        label = (
-            f"param {parameter.replace(' ', '')}" if parameter else field.lower()
-        )  # after a space it would be a type
+        # Without spaces, since Sphinx takes what stands before one for a type.
+        label = f"param {parameter.replace(' ', '')}" if parameter else field.lower()
         found.append(f":{label}: {content.strip()}".replace("\n", "\n    "))
     return "\n".join(found)
 

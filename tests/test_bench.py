@@ -16,6 +16,8 @@ from fastgrad.bench.command import SECTIONS, measure, parser
 from fastgrad.bench.problem import Net, NotTimedError, Problem, checked, gradient
 from fastgrad.bench.results import Measure, Run, Table, Verdict
 
+from .memory import measures_memory
+
 
 def command(*arguments, cwd, **variables):
     environment = os.environ | variables
@@ -194,6 +196,7 @@ def test_interleaved_times_are_of_one_unit_of_work(monkeypatch):
     assert (found["one"].median, found["two"].median) == (1000, 2000)
 
 
+@measures_memory
 def test_memory_of_many_steps_is_flat():
     step = contenders.CONTENDERS["fastgrad"][1](Problem(Net(1, (4, 64, 64, 2), "adamw")), 1e-8)
     step.run(500)
@@ -202,6 +205,7 @@ def test_memory_of_many_steps_is_flat():
     assert graphs.resident() - before <= 100_000
 
 
+@measures_memory
 @pytest.mark.skipif(
     not os.access("/proc/self/clear_refs", os.W_OK), reason="the kernel does not reset the high-water mark"
 )

@@ -252,10 +252,14 @@ cdef Layout scalar_layout = dense_layout(0, NULL)
 
 # ---- storages ------------------------------------------------------------------------------------------------------
 
+cdef extern from "reuse.h":
+    enum:
+        FG_REUSES
+
 cdef enum:
     CLASSES = 72                # the largest is far above any memory there is
     PER_CLASS = 64              # blocks kept of one class
-    INLINE = 64                 # bytes a Storage holds itself
+    INLINE = 64                 # bytes a Storage holds itself, where FG_REUSES
 
 cdef struct class_t:
     int32_t count
@@ -263,7 +267,7 @@ cdef struct class_t:
 
 cdef class_t _cache[CLASSES]
 cdef int64_t _cached = 0, _in_use = 0, _peak = 0, _allocations = 0, _hits = 0
-cdef int64_t _cap = 512 << 20   # bytes the cache may hold
+cdef int64_t _cap = FG_REUSES * (512 << 20)   # bytes the cache may hold
 
 
 cdef inline int64_t class_bytes(int c) noexcept:
@@ -274,6 +278,8 @@ cdef inline int64_t class_bytes(int c) noexcept:
 
 cdef inline int class_for(int64_t nbytes) noexcept:
     cdef int c = 1
+    if not FG_REUSES and nbytes <= INLINE:
+        return c
     cdef uint64_t_ n = <uint64_t_>(nbytes - 1) >> 6      # nbytes > 64, so n >= 1
     c = 2 * (63 - leading_zeros(n))                     # 64 << (c / 2) <= nbytes - 1
     if nbytes <= class_bytes(c + 1):
@@ -360,7 +366,7 @@ if not fg_storage_prepare(<PyTypeObject*>Storage, give_back):
 cdef Storage new_storage(int64_t nbytes):
     """Uninitialised memory, 64-byte aligned above 64 bytes. Raises MemoryError before anything else has changed."""
     cdef Storage s = fg_storage_take(nbytes)
-    if nbytes > INLINE:
+    if nbytes > INLINE or not FG_REUSES:
         _take(s, nbytes)
     return s
 
@@ -368,7 +374,7 @@ cdef Storage new_storage(int64_t nbytes):
 cdef int _take(Storage s, int64_t nbytes) except -1:
     global _cached, _in_use, _peak, _allocations, _hits
     cdef int c = class_for(nbytes)
-    cdef int64_t size = class_bytes(c)
+    cdef int64_t size = class_bytes(c), room = size if FG_REUSES else nbytes
     if c >= CLASSES:
         raise MemoryError(f"cannot allocate {nbytes} bytes for a tensor")
     if _cache[c].count > 0:
@@ -377,10 +383,10 @@ cdef int _take(Storage s, int64_t nbytes) except -1:
         _cached -= size
         _hits += 1
     else:
-        s.data = fg_aligned_alloc(<size_t>size)
+        s.data = fg_aligned_alloc(<size_t>room)
         if s.data == NULL:
             empty_cache()       # perhaps the cache holds what is missing
-            s.data = fg_aligned_alloc(<size_t>size)
+            s.data = fg_aligned_alloc(<size_t>room)
             if s.data == NULL:
                 s.size_class = 0
                 raise MemoryError(f"cannot allocate {nbytes} bytes for a tensor")
