@@ -10,7 +10,7 @@ build: ; python3 -m venv .venv && .venv/bin/pip install ".[test]"
 dev: ; .venv/bin/pip install --quiet "pip>=25.1" && .venv/bin/pip install --quiet --group dev
 test: ; .venv/bin/pytest
 lint: ; ruff check . && ruff format --check . && cython-lint fastgrad && clang-format --dry-run -Werror $(C_FILES) && codespell
-stubs: ; mkdir -p build/stubs && cd build/stubs && ../../$(PY) -m mypy.stubtest fastgrad --mypy-config-file ../../pyproject.toml --ignore-disjoint-bases --ignore-unused-allowlist --mypy-config-file ../../pyproject.toml --allowlist ../../tests/stubtest-allow.txt
+stubs: ; mkdir -p build/stubs && cd build/stubs && ../../$(PY) -m mypy.stubtest fastgrad --ignore-disjoint-bases --ignore-unused-allowlist --mypy-config-file ../../pyproject.toml --allowlist ../../tests/stubtest-allow.txt
 bench: ; $(PY) -P -m fastgrad bench $(BENCH)
 bench-check: ; $(PY) benchmarks/bench_check.py
 docs: ; .venv/bin/pip install --quiet ".[docs]" && rm -rf build/docs && sphinx-build -W --keep-going -q -c docs . build/docs && cp build/docs/README.html build/docs/index.html
