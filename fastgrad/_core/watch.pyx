@@ -25,7 +25,7 @@ cdef extern from "Python.h":
     ctypedef struct PyFrameObject
     PyFrameObject* PyEval_GetFrame()                # borrowed
     PyFrameObject* PyFrame_GetBack(PyFrameObject*)  # new
-    PyObject* PyFrame_GetCode(PyFrameObject*)       # new
+    void* PyFrame_GetCode(PyFrameObject*)           # new: a PyCodeObject
     int PyFrame_GetLasti(PyFrameObject*)
     void raw_incref "Py_INCREF"(PyObject*)
     void raw_decref "Py_DECREF"(PyObject*)
@@ -297,7 +297,7 @@ cdef class Watcher:
             return 0
         raw_incref(<PyObject*>frame)
         while True:
-            code = PyFrame_GetCode(frame)
+            code = <PyObject*>PyFrame_GetCode(frame)
             if not is_ours(code):
                 e.code = code
                 e.lasti = PyFrame_GetLasti(frame)
