@@ -229,6 +229,41 @@ def test_a_run_inside_a_run_over_the_same_graph_is_refused():
     assert x.grad is None
 
 
+def test_a_rule_may_differentiate_by_what_is_newer_than_the_run_it_is_in():
+    class Cube(fg.autograd.Function):
+        """Its backward is found by differentiating (x + t)^3 by t, though x has the history of the run under way."""
+
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x**3
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            with fg.enable_grad():
+                t = fg.zeros_like(x).requires_grad_()
+                return fg.autograd.grad((x + t) ** 3, t, g, create_graph=True)[0]
+
+    x = leaf(2.0)
+    y = x * 1.0
+    (g,) = fg.autograd.grad(Cube.apply(y), x, create_graph=True)
+    assert g.item() == 12
+    (h,) = fg.autograd.grad(g, x, create_graph=True)
+    assert h.item() == 12
+    assert fg.autograd.grad(h, x)[0].item() == 6
+
+    class Older(Cube):
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            with fg.enable_grad():
+                return fg.autograd.grad(x**3, x, g, create_graph=True)[0]
+
+    with pytest.raises(RuntimeError, match="another run"):
+        fg.autograd.grad(Older.apply(x * 1.0), x, create_graph=True)
+
+
 # ---- deep graphs -------------------------------------------------------------------------------------------------------
 
 SHAPES = {

@@ -64,6 +64,8 @@ cdef enum:
 cdef struct order_t:
     PyObject** nodes                # owned; inputs before consumers
     int64_t count, room
+    bint nested                     # other runs have not ended
+    bint met                        # ... and their nodes were met
     PyObject* few[FEW]
 
 cdef struct frame_t:
@@ -74,6 +76,8 @@ cdef void begin(order_t* o) noexcept:
     o.nodes = o.few
     o.count = 0
     o.room = FEW
+    o.nested = False
+    o.met = False
 
 
 cdef void end(order_t* o) noexcept:
@@ -103,7 +107,11 @@ cdef int append(order_t* o, PyObject* node) except -1:
 
 cdef int sort(order_t* o, list outputs, uint32_t run, bint freed=False) except -1:
     """Appends every node that the outputs depend on, inputs first, and stamps it with this run. freed: nodes whose saves are gone
-    are no error."""
+    are no error.
+
+    Nodes of another run that has not ended are left out, and all behind them, which are that run's too: a rule may
+    differentiate by what is newer than they are (see `check_met`).
+    """
     cdef frame_t few[FEW]
     cdef frame_t* stack = few
     cdef frame_t* top
@@ -115,11 +123,11 @@ cdef int sort(order_t* o, list outputs, uint32_t run, bint freed=False) except -
             n = (<Tensor>y).node
             if n.run == run:
                 continue
+            if o.nested and is_active(n.run):
+                o.met = True
+                continue
             while True:
                 # enter n
-                if n.run != 0 and n.run != run and nactive > 1 and is_active(n.run):
-                    raise RuntimeError("backward: this graph is being differentiated by another run that has not ended (another "
-                                       "thread, or a backward call inside a hook or a custom function); give each its own graph")
                 if n.state & N_FREED and n.state & N_LEAF and not freed:
                     raise RuntimeError("backward: the data of a leaf was replaced by data of another shape or dtype after this "
                                        "graph was recorded; run the forward pass again")
@@ -138,7 +146,7 @@ cdef int sort(order_t* o, list outputs, uint32_t run, bint freed=False) except -
                 while depth:
                     top = &stack[depth - 1]
                     n = <Node>top.node
-                    if next_child(n, top, run, &child):
+                    if next_child(n, top, run, o, &child):
                         n = <Node>child
                         break
                     append(o, top.node)
@@ -152,12 +160,15 @@ cdef int sort(order_t* o, list outputs, uint32_t run, bint freed=False) except -
     return 0
 
 
-cdef inline bint next_child(Node n, frame_t* top, uint32_t run, PyObject** child) noexcept:
+cdef inline bint next_child(Node n, frame_t* top, uint32_t run, order_t* o, PyObject** child) noexcept:
     cdef PyObject* p
     while top.next < n.nedges:
         p = n.edges[top.next].node
         top.next += 1
         if p != NULL and (<Node>p).run != run:
+            if o.nested and is_active((<Node>p).run):
+                o.met = True
+                continue
             child[0] = p
             return True
     return False
@@ -460,7 +471,7 @@ cdef Layout layout_of_input(Node n, int i):
 
 cdef inline bint leads(Node n, int i, bint restricted) noexcept:
     cdef PyObject* p = n.edges[i].node
-    return p != NULL and (not restricted or (<Node>p).state & N_NEEDED)
+    return p != NULL and (not restricted or ((<Node>p).state & N_NEEDED and (<Node>p).run == n.run))
 
 
 cdef int apply_rules(Node n, bint restricted, bint recording) except -1:
@@ -548,6 +559,7 @@ cdef object run(list outputs, list gradients, list wanted, bint keep, int create
     if last_run == 0:
         last_run = 1
     me = last_run
+    order.nested = nactive > 0
     active[nactive] = me
     nactive += 1
     here.recording = 1 if create == 1 else 0
@@ -556,12 +568,15 @@ cdef object run(list outputs, list gradients, list wanted, bint keep, int create
         whole = watch.range_begins("backward")
     try:
         sort(&order, outputs, me)
+        if order.met:
+            check_met(outputs, wanted, me)
         if restricted:
             for t in wanted:
                 if t.node.run == me:
                     t.node.state |= N_NEEDED
             if create == AUTO:
-                create = here.recording = before and other_leaves(&order)
+                create = 1 if before and other_leaves(&order) else 0
+                here.recording = <uint32_t>create
                 keep = keep or create
             mark_needed(&order)
         for i in range(len(outputs)):
@@ -599,9 +614,25 @@ cdef object run(list outputs, list gradients, list wanted, bint keep, int create
     return got
 
 
+cdef int check_met(list outputs, list wanted, uint32_t me) except -1:
+    """Nodes of a run that has not ended were left out: right where nothing that is wanted, or begun with, lies behind them. All that
+    does is stamped with that run."""
+    cdef Tensor t
+    if wanted is not None:
+        for t in outputs + wanted:
+            if t.node.run != me and is_active(t.node.run):
+                break
+        else:
+            return 0
+    raise RuntimeError("backward: this graph is being differentiated by another run that has not ended (another thread, or a "
+                       "backward call inside a hook or a custom function); give each its own graph")
+
+
 cdef bint other_leaves(order_t* order) noexcept:
-    """Whether there are leaves that are not marked as needed."""
+    """Whether there are leaves that are not marked as needed; what was left out may have some."""
     cdef int64_t k
+    if order.met:
+        return True
     for k in range(order.count):
         if (<Node>order.nodes[k]).state & (N_LEAF | N_NEEDED) == N_LEAF:
             return True
@@ -611,6 +642,7 @@ cdef bint other_leaves(order_t* order) noexcept:
 cdef int survey(order_t* order, list outputs) except -1:
     """The history of the outputs in order, outside of a run."""
     global last_run
+    order.nested = nactive > 0
     last_run += 1
     if last_run == 0:
         last_run = 1
@@ -631,7 +663,8 @@ cdef bint leads_elsewhere(Tensor y, list wanted) except -1:
     try:
         survey(&order, [y])
         for t in wanted:
-            t.node.state |= N_NEEDED
+            if t.node.run == last_run:
+                t.node.state |= N_NEEDED
         return other_leaves(&order)
     finally:
         leave_order(&order)
@@ -670,7 +703,7 @@ cdef int mark_needed(order_t* order) except -1:
     for k in range(order.count):
         n = <Node>order.nodes[k]
         for i in range(n.nedges):
-            if n.edges[i].node != NULL and (<Node>n.edges[i].node).state & N_NEEDED:
+            if leads(n, i, True):
                 n.state |= N_NEEDED
                 break
     return 0
