@@ -342,24 +342,3 @@ def test_functional_records_where_it_is_asked_to():
     close(g, 6 * x.detach())
     (g,) = fg.autograd.grad(A.hvp(lambda x: (x**4).sum(), x, t(1, 1), create_graph=True)[1].sum(), x)
     close(g, 24 * x.detach())
-
-
-def test_custom_functions_say_where_they_run():
-    class Cube(fg.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            return x**3
-
-        @staticmethod
-        def backward(ctx, g):
-            (x,) = ctx.saved_tensors
-            return 3 * g * x * x
-
-    x, v = t(1, 2), t(1, -1)
-    f = lambda x: Cube.apply(x).sum()  # noqa: E731
-    assert F.grad(f)(x).tolist() == [3, 12]
-    assert F.vhp(f, x, v).tolist() == [6, -12]
-    for call in (lambda: F.vmap(Cube.apply)(x), lambda: F.jvp(Cube.apply, (x,), (v,)), lambda: F.hvp(f, x, v)):
-        with pytest.raises(NotImplementedError, match="Cube"):
-            call()

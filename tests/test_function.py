@@ -213,8 +213,15 @@ def test_errors_of_forward():
     ):
         with pytest.raises(error, match=message):
             Asks.apply(leaf(1.0), what, given)
-    with pytest.raises(NotImplementedError, match="must define a static method backward"):
-        Function.backward(None, None)
+
+    class Bare(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2.0
+
+    y = Bare.apply(leaf(1.0))
+    with pytest.raises(NotImplementedError, match="Bare: a Function must define a static method backward"):
+        y.backward()
 
 
 def test_what_is_no_tensor_is_returned_as_it_is():

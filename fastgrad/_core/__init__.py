@@ -17,7 +17,7 @@ FAMILIES = (
     "linalg",
     "indexing",
     "multi",
-    "function",
+    "context",
     "random",
     "order",
     "compose",
@@ -27,10 +27,11 @@ for _name in FAMILIES:
 table.check_table()
 from . import transforms  # noqa: E402
 from ._errors import DTypeError, ForgottenZeroGrad, MissingState, ShapeError  # noqa: E402
+from .context import once_differentiable  # noqa: E402
 from .convert import set_printer  # noqa: E402
 from .copying import Parameter  # noqa: E402
 from .create import contiguous_format, device, preserve_format, strided  # noqa: E402
-from .function import Function, once_differentiable  # noqa: E402
+from .function import Function  # noqa: E402
 from .gradients import RemovableHandle, backward, grad  # noqa: E402
 from .memory import DTYPES, Size, empty_cache, memory_stats, reset_peak_memory_stats  # noqa: E402
 from .memory import DType as dtype  # noqa: E402
@@ -52,7 +53,7 @@ from .random import (  # noqa: E402
     seed,
     set_rng_state,
 )
-from .recorder import CompileError, forbid_recorded, module_changed  # noqa: E402
+from .recorder import CompileError, forbid_recorded, module_changed, module_replaced  # noqa: E402
 from .rows import broadcast_loss, set_loss_broadcasting  # noqa: E402
 from .saving import saved_tensors_hooks  # noqa: E402
 from .table import functions  # noqa: E402

@@ -16,9 +16,6 @@ from .shape cimport contiguous_of, expand_to, permuted, reshape_to
 from .tensor cimport *
 from .views cimport apply_view, apply_views, view_plain, views_plain
 
-cdef extern from "Python.h":
-    void raw_incref "Py_INCREF"(PyObject*)
-
 cdef Op ADD = declare("add")
 cdef Op MUL_VJP = declare("mul_vjp")
 cdef Op RESHAPE = declare("reshape")
@@ -74,7 +71,6 @@ cdef int keep_in_saves(Op op, list xs, list ys, uint32_t newest) except -1:
     cdef Node node = None
     cdef NodeExtra extra
     cdef Tensor t
-    cdef level_t* level
     cdef int k, bit
     for y in ys:
         if y is not None and (<Tensor>y).flags & REQUIRES_GRAD:
@@ -95,12 +91,7 @@ cdef int keep_in_saves(Op op, list xs, list ys, uint32_t newest) except -1:
         if extra.tangents is None:
             extra.tangents = {}
         extra.tangents[bit] = t.extra.tangents
-        level = level_of(newest)
-        if level.touched == NULL:
-            touched = []
-            raw_incref(<PyObject*>touched)
-            level.touched = <PyObject*>touched
-        (<list>level.touched).append(extra)
+        touch(newest, extra)
     return 0
 
 

@@ -1,242 +1,435 @@
-"""Custom functions: a forward and a backward written by the user, one node on the tape.
+"""Custom functions: a forward and derivatives written by the user, and how they run under every transform.
 
-The node holds the context, and through it what was saved: inputs and outputs of the function as plain aliases, which get their
-history again from the node when backward reads them. So, as for any op, nothing on the tape points at a later tensor. A
-context whose attributes hold its own output makes a cycle; the collector sees it, since a node with an extra is tracked, and
-a backward run without retain_graph cuts it.
+What is behind apply() for an op is here for a custom function, in the same order. The newest batch is taken off first: by the
+function's own `vmap`, or else its forward, and later its backward and jvp, run on batches themselves, and the tape sees a
+function of the values (`Batched`). Then the newest tangent: the function runs on what is left, and its `jvp` gives the tangent,
+or the transpose of its backward, which is linear. What is left in the end is plain and leaves its node (context.pyx).
 """
 
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint32_t
 
-from .promote cimport cast
-from .saving cimport Kept
+from .levels cimport *
+from .reduce cimport sum_over
 from .tensor cimport *
+from .views cimport settle
 
-import functools
+from typing import NamedTuple
 
-from ._errors import DTypeError, ShapeError
-from .modes import is_grad_enabled, no_grad
-from .table import joint, op
+from ._errors import ShapeError
+from .context import Context, arriving, describe, gradients, put_on_tape, tangents
+from .modes import no_grad
+from .transforms import add_batch
+from .transposes import transposed_backward, transposed_jvp
 
-cdef Op CUSTOM = op("custom", shape="MUTATE", dtype=".*->T", kernel=False, family="function",
-                    vjp=joint(lambda node, gs, needs: differentiate(node, gs, needs)),
-                    doc="A function with a backward of its own: see `autograd.Function`.")
+cdef Op CLONE = declare("clone")
 
-
-cdef class Saved:
-    # A tensor given to save_for_backward.
-    cdef Kept kept
-    cdef int at                 # which input it is; -1 - k for output k of the node
-    cdef Tensor foreign         # neither: a tensor of its own, with the history it had; None if it was packed
-    cdef bint inside            # an input or an output
+RANDOMNESS = {RANDOM_ERROR: "error", RANDOM_DIFFERENT: "different", RANDOM_SAME: "same"}
 
 
-class Context:
-    """What `forward` and `backward` of a `Function` share: ``ctx``.
+class VmapInfo(NamedTuple):
+    """What the `vmap` of a `Function` is told: the size of the batch, and `vmap`'s randomness."""
 
-    Any attribute may be set on it; tensors that backward reads should go through `save_for_backward`, which notices when they
-    are modified in place in between, and gives hooks their chance to pack them.
-    """
-
-    def __init__(self, function):
-        self._function = function
-        self._saved = ()
-        self._inputs = ()           # (layout, dtype) of each argument, None for one that is no Tensor
-        self._outputs = ()          # (layout, dtype, which output of the node or -1) of each result, None for what is no Tensor
-        self._constant = ()
-        self._materialize = True
-        self._node = None           # while backward runs
-        self.needs_input_grad = ()
-
-    def save_for_backward(self, *tensors):
-        """Keeps tensors (or None) for backward, which reads them as ``ctx.saved_tensors``."""
-        self._saved = checked_saves("save_for_backward", tensors)
-
-    @property
-    def saved_tensors(self):
-        """What was saved. Raises RuntimeError where one was modified in place since."""
-        return tuple([read_save(t, self) if isinstance(t, Saved) else t for t in self._saved])
-
-    def mark_non_differentiable(self, *tensors):
-        """Outputs that are constants for the tape."""
-        self._constant = checked_saves("mark_non_differentiable", tensors)
-
-    def mark_dirty(self, *tensors):
-        """Inputs that forward modified in place; not supported, so this raises."""
-        raise NotImplementedError("mark_dirty: a custom function cannot modify its inputs in place; return a new tensor")
-
-    def set_materialize_grads(self, value):
-        """Whether backward gets zeros (the default) or None where no gradient arrived."""
-        if type(value) is not bool:
-            raise TypeError(f"set_materialize_grads expects a bool, got {type(value).__name__}")
-        self._materialize = value
+    batch_size: int
+    randomness: str
 
 
-cdef tuple checked_saves(str who, tuple tensors):
-    for t in tensors:
-        if t is not None and type(t) is not Tensor:
-            raise TypeError(f"{who} takes Tensors, got {type(t).__name__}; set other values as attributes of ctx")
-    return tensors
+cdef class Done:
+    # One use of a custom function.
+    cdef list outputs           # as forward returned them, with history and tangents
+    cdef bint single            # no tuple
+    cdef object ctx             # of the plain function; None where its own vmap ran
+    cdef Node node              # None: nothing was recorded
+    cdef tuple saved, for_jvp   # the tensors that forward gave to save_for_backward, and to save_for_forward
+    cdef list attributes        # [(name, Tensor)] of those that forward set on ctx
+    cdef dict arguments, made   # id of a tensor that forward got, or returned -> which it is
 
 
-cdef object keep(Tensor t, dict inputs, dict outputs):
-    """What the context holds for a tensor to be saved."""
-    cdef Saved s = Saved.__new__(Saved)
-    s.kept = Kept(t)
-    if id(t) in inputs:
-        s.at = inputs[id(t)]
-        s.inside = True
-    elif id(t) in outputs:
-        s.at = -1 - outputs[id(t)]
-        s.inside = True
-    elif s.kept.packed is None:
-        s.foreign = t
-    return s
+cdef Done run(rule, list args):
+    """A custom function at the newest level of its arguments, and so on down."""
+    cdef uint32_t level = 0
+    cdef uint8_t flags = 0
+    cdef Tangent c
+    for x in args:
+        if type(x) is Tensor:
+            flags |= (<Tensor>x).flags
+    if flags & LEVELLED:
+        for x in args:
+            if type(x) is Tensor:
+                settle(<Tensor>x)
+                level = max(level, newest_batch(<Tensor>x))
+        if level:
+            return on_batches(rule, args, level)
+        for x in args:
+            if type(x) is Tensor and (<Tensor>x).flags & DUAL:
+                c = live(<Tensor>x)
+                level = level if c is None else max(level, c.level)
+        if level:
+            return on_tangents(rule, args, level)
+    return plain(rule, args)
 
 
-cdef object read_save(Saved s, ctx):
-    cdef Tensor t = s.kept.read(ctx._function.__name__)
-    cdef Node node = ctx._node
-    cdef PyObject* parent
-    if not s.inside:
-        return t if s.foreign is None else s.foreign
-    if node is None or node.edges == NULL:
-        return t
-    if s.at < 0:
-        t.node = node
-        t.at = -1 - s.at
-        t.flags |= REQUIRES_GRAD
+cdef object forward(rule, ctx, args):
+    with no_grad():
+        if rule.setup_context is None or rule.setup_context is Function.setup_context:
+            return rule.forward(ctx, *args)
+        result = rule.forward(*args)
+        rule.setup_context(ctx, tuple(args), result)
+    return result
+
+
+cdef Done plain(rule, list args):
+    cdef Done done = Done.__new__(Done)
+    ctx = done.ctx = Context(rule)
+    ctx.needs_input_grad = tuple([type(x) is Tensor and x.requires_grad for x in args])
+    result = forward(rule, ctx, args)
+    done.single = not isinstance(result, tuple)
+    outputs = (result,) if done.single else result
+    if thread().nlevels:                # what it closes over is constant in every mode
+        outputs = tuple([stripped(<Tensor>y, None) if type(y) is Tensor and (<Tensor>y).flags & DUAL else y for y in outputs])
+    if ctx._for_jvp is not None and not has_backward(rule):
+        ctx._saved = ctx._for_jvp
+    done.saved, done.for_jvp = ctx._saved, ctx._for_jvp
+    if thread().nlevels:
+        done.attributes = attributes(ctx)
+        done.arguments = {id(x): k for k, x in enumerate(args) if type(x) is Tensor}
+        done.made = {id(y): k for k, y in enumerate(outputs) if type(y) is Tensor}
+    if thread().recording and any(ctx.needs_input_grad):
+        done.outputs, done.node = put_on_tape(ctx, args, outputs)
     else:
-        parent = node.edges[s.at].node
-        if parent != NULL:
-            t.node = <Node>parent
-            t.at = node.edges[s.at].at
-            t.flags |= REQUIRES_GRAD
-    return t
+        done.outputs = list(outputs)
+        if thread().nlevels:
+            describe(ctx, args, outputs)
+    return done
 
 
-# ---- backward ------------------------------------------------------------------------------------------------------
+# ---- forward mode --------------------------------------------------------------------------------------------------
 
-def differentiate(Node node, list gs, needs):
-    """The rule of every custom function: calls its backward and checks what that returns."""
-    ctx = node.extra.ctx
-    cdef tuple recorded = ctx.needs_input_grad
-    name = ctx._function.__name__
-    ctx._node = node
-    ctx.needs_input_grad = tuple([wanted if k >= 64 else (<uint64_t>needs >> k & 1) != 0 for k, wanted in enumerate(recorded)])
+cdef Done on_tangents(rule, list args, uint32_t level):
+    cdef Done done
+    cdef Tensor x, y
+    cdef Tangent c
+    cdef list below = [], ts = [], found
+    cdef int k
+    for arg in args:
+        t = None
+        if type(arg) is Tensor and (<Tensor>arg).flags & DUAL:
+            x = <Tensor>arg
+            c = live(x)
+            if c is not None and c.level == level:
+                t = c.t
+                c = c.next
+            arg = stripped(x, c)
+        below.append(arg)
+        ts.append(t)
+    if hasattr(rule, "both") and not taped(below) and not taped(ts):
+        # A rule that gives results and tangents at once. What it records would not know of this level's tangents.
+        done = Done.__new__(Done)
+        done.outputs, found = rule.both(below, ts)
+    else:
+        done = run(rule, below)
+        ctx = at_level(done, below, [t is not None for t in ts])
+        if has_jvp(rule):
+            if done.for_jvp is not None:
+                ctx._saved = substituted(done, done.for_jvp, below)
+            given = [None if place is None or not fg_is_real(place[1]) else arriving(t, place, ctx._materialize)
+                     for t, place in zip(ts, ctx._inputs)]
+            found = tangents(ctx, rule.jvp(ctx, *given))
+        else:
+            found = transposed_backward(ctx, ts)
+        found = [None if place is None or place[2] < 0 else t for t, place in zip(found, ctx._outputs)]
+    for k in range(len(found)):
+        if found[k] is not None:
+            y = <Tensor>done.outputs[k]
+            done.outputs[k] = stripped(y, linked(level, matched(<Tensor>found[k], y), older(y, level)))
+    keep_in_saves(done, args, level)
+    return done
+
+
+cdef bint taped(list xs) except -1:
+    """Whether what is computed from xs is recorded."""
+    cdef Tangent c
+    if not thread().recording:
+        return False
+    for x in xs:
+        if type(x) is not Tensor:
+            continue
+        if (<Tensor>x).flags & REQUIRES_GRAD:
+            return True
+        c = live(<Tensor>x) if (<Tensor>x).flags & DUAL else None
+        while c is not None:
+            if taped([c.t]):
+                return True
+            c = c.next
+    return False
+
+
+cdef Tangent older(Tensor y, uint32_t level):
+    """The chain of y without the level."""
+    cdef Tangent c = live(y)
+    return c.next if c is not None and c.level == level else c
+
+
+cdef bint has_jvp(rule):
+    return has_jvp(rule.rule) if isinstance(rule, Batched) else rule.jvp is not Function.jvp
+
+
+cdef bint has_backward(rule):
+    return has_backward(rule.rule) if isinstance(rule, Batched) else rule.backward is not Function.backward
+
+
+cdef object at_level(Done done, list args, needs):
+    """The context as of one level: what was saved of inputs and outputs is what they are there."""
+    ctx = Context.__new__(Context)
+    ctx.__dict__.update(done.ctx.__dict__)
+    for name, t in done.attributes:
+        setattr(ctx, name, substituted(done, (t,), args)[0])
+    ctx._saved = substituted(done, done.saved, args)
+    ctx.needs_input_grad = tuple(needs)
+    return ctx
+
+
+cdef list attributes(ctx):
+    """[(name, Tensor)] of those that are attributes of a context: saved as well, if without the checks."""
+    return [(name, t) for name, t in ctx.__dict__.items() if type(t) is Tensor]
+
+
+cdef tuple substituted(Done done, tuple saved, list args):
+    return tuple([t if t is None else
+                  args[done.arguments[id(t)]] if id(t) in done.arguments else
+                  done.outputs[done.made[id(t)]] if id(t) in done.made else t
+                  for t in saved])
+
+
+cdef int keep_in_saves(Done done, list args, uint32_t newest) except -1:
+    """Forward over reverse: what the node has saved keeps its tangents."""
+    cdef NodeExtra extra
+    cdef int k
+    if done.node is None or done.ctx is None:
+        return 0
+    extra = done.node.extra
+    for k, t in enumerate(substituted(done, done.saved, args)):
+        if t is not None and t is not done.saved[k] and (<Tensor>t).flags & DUAL:
+            if extra.tangents is None:
+                extra.tangents = {}
+            extra.tangents[k] = (<Tensor>t).extra.tangents
+    for name, t in done.attributes:
+        setattr(done.ctx, name, substituted(done, (t,), args)[0])
+    if extra.tangents is not None:
+        touch(newest, extra)
+    return 0
+
+
+# ---- vmap ----------------------------------------------------------------------------------------------------------
+
+cdef Done on_batches(rule, list args, uint32_t level):
+    cdef Done done
+    cdef list values = [], dims = []
+    cdef bint batch
+    check_live(level)
+    for x in args:
+        batch = type(x) is Tensor and newest_batch(<Tensor>x) == level
+        dims.append(batch)
+        values.append(physical(<Tensor>x, level, level_of(level).size) if batch else x)
+    if not isinstance(rule, Batched):
+        own = rule.vmap is not Function.vmap
+        if own and rule.generate_vmap_rule:
+            raise RuntimeError(f"{rule.__name__}: it has a vmap of its own and generate_vmap_rule=True; leave one of them out")
+        if own:
+            return by_own_vmap(rule, values, dims, level)
+        if rule.generate_vmap_rule is False:
+            raise RuntimeError(f"{rule.__name__}: cannot run inside vmap, since it has generate_vmap_rule=False and no static "
+                               f"method vmap(info, in_dims, *args)")
+    whole = Batched(rule, level, dims)
+    done = run(whole, values)
+    done.outputs = [boxed(<Tensor>y, level) if type(y) is Tensor else y for y in done.outputs]
+    done.single = whole.single
+    return done
+
+
+cdef Done by_own_vmap(rule, list values, list dims, uint32_t level):
+    cdef Done done = Done.__new__(Done)
+    cdef level_t* here = level_of(level)
+    cdef int randomness = here.randomness
+    in_dims = tuple([0 if batch else None for batch in dims])
+    info = VmapInfo(here.size, RANDOMNESS[randomness])
+    here.randomness = RANDOM_SAME           # what it draws is not drawn for each element
     try:
-        grads = ctx._function.backward(ctx, *[arrived(gs, out, ctx._materialize) for out in ctx._outputs])
+        result = rule.vmap(info, in_dims, *values)
     finally:
-        ctx._node = None
-        ctx.needs_input_grad = recorded
-    if not isinstance(grads, tuple):
-        grads = (grads,)
-    count = len(ctx._inputs)
-    while len(grads) > count and grads[len(grads) - 1] is None:
-        grads = grads[:len(grads) - 1]
-    if len(grads) != count:
-        raise RuntimeError(f"{name}.backward returned an incorrect number of gradients (expected {count}, one for each argument "
-                           f"of forward, got {len(grads)})")
-    return tuple([checked(g, x, k, name) for k, (g, x) in enumerate(zip(grads, ctx._inputs))])
+        here = level_of(level)
+        here.randomness = randomness
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise RuntimeError(f"{rule.__name__}.vmap must return (output, out_dims), got {type(result).__name__}")
+    outputs, out_dims = result
+    done.single = not isinstance(outputs, tuple)
+    done.outputs = [outputs] if done.single else list(outputs)
+    if not isinstance(out_dims, (tuple, list)):
+        out_dims = [out_dims] * len(done.outputs)
+    if len(out_dims) != len(done.outputs):
+        raise RuntimeError(f"{rule.__name__}.vmap returned {len(done.outputs)} outputs and {len(out_dims)} out_dims")
+    for k, (y, dim) in enumerate(zip(done.outputs, out_dims)):
+        if dim is None:
+            continue
+        if type(y) is not Tensor:
+            raise TypeError(f"{rule.__name__}.vmap returned {type(y).__name__} as output {k} with out_dims {dim}; use None")
+        if not -y.ndim <= dim < y.ndim or y.shape[dim] != info.batch_size:
+            raise ShapeError(f"{rule.__name__}.vmap returned output {k} of shape {tuple(y.shape)} with out_dims {dim}, which is not "
+                             f"the batch of {info.batch_size}")
+        done.outputs[k] = add_batch(y, level, dim % y.ndim)
+    return done
 
 
-cdef object arrived(list gs, out, bint materialize):
-    """The gradient of one output as backward gets it."""
-    if out is None:
-        return None
-    lay, dtype, at = out
-    g = None if at < 0 else gs[at]
-    if g is None:
-        return zeros(lay, dtype) if materialize else None
-    return cast(<Tensor>g, dtype) if (<Tensor>g).dtype != dtype else g
+class Batched:
+    """A custom function as a function of whole batches, the batch in front: its forward, backward and jvp run on batches of a
+    vmap. Backward has a vmap of its own, since it may run when the first has ended, or inside newer ones."""
+
+    setup_context = None            # forward has the context
+
+    def __init__(self, rule, uint32_t level, dims):
+        self.rule, self.level, self.dims = rule, level, dims
+        self.size, self.randomness = level_of(level).size, level_of(level).randomness
+        self.__name__ = rule.__name__
+        if hasattr(rule, "both"):
+            self.both = self._both
+
+    def forward(self, ctx, *values):
+        cdef dict known = {}            # id of a batch -> its values
+        inner = Context(self.rule)
+        inner.needs_input_grad = ctx.needs_input_grad
+        args = self._boxed(values, self.level)
+        for arg, value, batch in zip(args, values, self.dims):
+            if type(arg) is Tensor:
+                known[id(arg)] = value, batch
+        outputs = self._parts(forward(self.rule, inner, args))
+        constant = [id(t) for t in inner._constant]
+        saved, for_jvp = inner._saved, inner._for_jvp
+        if for_jvp is not None and not has_backward(self.rule):
+            saved = for_jvp
+        describe(inner, args, outputs)
+        whole = []
+        for y in outputs:
+            if type(y) is Tensor:
+                value, batch = known.get(id(y), (None, False))
+                if not batch:
+                    value = self._whole(y, self.level)
+                known.setdefault(id(y), (value, True))
+                if id(y) in constant:
+                    ctx._constant = (*ctx._constant, value)
+                y = value
+            whole.append(y)
+        inner._saved, self.saves = (), []
+        ctx.inner = inner
+        ctx.save_for_backward(*self._taken(saved, known, self.saves))
+        if for_jvp is not None:
+            self.jvp_saves = []
+            ctx.save_for_forward(*self._taken(for_jvp, known, self.jvp_saves))
+        self.attributes = {}
+        for name, t in attributes(inner):
+            if id(t) in known or newest_batch(<Tensor>t) == self.level:
+                flag = []
+                (value,) = self._taken((t,), known, flag)
+                setattr(ctx, name, value)
+                self.attributes[name] = flag[0]
+        ctx._materialize = inner._materialize
+        return tuple(whole)
+
+    def backward(self, ctx, *gs):
+        cdef uint32_t level
+        if not has_backward(self.rule):
+            return transposed_jvp(ctx, gs)
+        level = self._entered()
+        try:
+            inner = self._inner(ctx, self.saves, level)
+            inner.needs_input_grad = ctx.needs_input_grad
+            gs = [g if g is None or place is None else boxed(<Tensor>g, level) for g, place in zip(gs, inner._outputs)]
+            found = gradients(inner, self.rule.backward(inner, *gs))
+            ctx._once = ctx._once or inner._once
+            return tuple([None if g is None else self._summed(<Tensor>g, batch, level) for g, batch in zip(found, self.dims)])
+        finally:
+            end_level(level)
+
+    def jvp(self, ctx, *ts):
+        cdef uint32_t level = self._entered()
+        try:
+            inner = self._inner(ctx, self.saves if ctx._for_jvp is None else self.jvp_saves, level)
+            inner.needs_input_grad = ctx.needs_input_grad
+            found = tangents(inner, self.rule.jvp(inner, *self._boxed(ts, level)))
+            return tuple([None if t is None else self._whole(<Tensor>t, level) for t in found])
+        finally:
+            end_level(level)
+
+    def _both(self, args, ts):
+        ys, found = self.rule.both(self._boxed(args, self.level), self._boxed(ts, self.level))
+        self.single = False
+        return ([self._whole(y, self.level) if type(y) is Tensor else y for y in ys],
+                [None if t is None else self._whole(<Tensor>t, self.level) for t in found])
+
+    def _entered(self):
+        """A vmap of the same size. Not the first once more: the rule may run inside newer ones."""
+        cdef level_t* here = new_level(VMAP)
+        here.size, here.randomness = self.size, self.randomness
+        return here.id
+
+    def _parts(self, result):
+        self.single = not isinstance(result, tuple)
+        return (result,) if self.single else result
+
+    def _boxed(self, values, uint32_t level):
+        return [boxed(<Tensor>v, level) if batch and v is not None else v for v, batch in zip(values, self.dims)]
+
+    def _whole(self, Tensor y, uint32_t level):
+        """The values of a result; repeated where it does not depend on the batch."""
+        if newest_batch(y) == level:
+            return physical(y, level, self.size)
+        return apply1(CLONE, expanded(y, self.size), None)
+
+    def _taken(self, tensors, known, flags):
+        """The values of what forward saved; flags: whether each is a batch."""
+        cdef list values = []
+        for t in tensors:
+            value, batch = t, False
+            if t is not None:
+                if id(t) in known:
+                    value, batch = known[id(t)]
+                elif newest_batch(<Tensor>t) == self.level:
+                    value, batch = physical(<Tensor>t, self.level, self.size), True
+            values.append(value)
+            flags.append(batch)
+        return values
+
+    def _inner(self, ctx, flags, uint32_t level):
+        """The user's context inside a vmap."""
+        inner = Context.__new__(Context)
+        inner.__dict__.update(ctx.inner.__dict__)
+        inner._saved = tuple([boxed(<Tensor>t, level) if batch else t for t, batch in zip(ctx.saved_tensors, flags)])
+        for name, batch in self.attributes.items():
+            value = getattr(ctx, name)
+            setattr(inner, name, boxed(<Tensor>value, level) if batch else value)
+        return inner
+
+    def _summed(self, Tensor g, bint batch, uint32_t level):
+        """The values of a gradient; of what the batch shares, their sum."""
+        g = physical(g, level, self.size)
+        if newest_batch(g) == self.level:
+            raise RuntimeError(f"{self.__name__}.backward reads a batch of vmap that it closes over, or that ctx holds in a "
+                               f"container; pass it as an argument and save it with save_for_backward")
+        return g if batch else sum_over(g, 1, False)
 
 
-cdef object checked(g, x, int k, str name):
-    """A gradient that backward returned for argument k, whose layout and dtype are x."""
-    if g is None:
-        return None
-    if x is None:
-        raise RuntimeError(f"{name}.backward returned a gradient different from None at position {k}, but the corresponding "
-                           f"argument of forward is no Tensor; return None for it")
-    if type(g) is not Tensor:
-        raise TypeError(f"{name}.backward returned {type(g).__name__} for input {k}; expected a Tensor or None")
-    lay, dtype = x
-    if not fg_is_real(dtype):
-        return None
-    if not same_shape((<Tensor>g).layout, lay):
-        raise ShapeError(f"{name}.backward returned an invalid gradient for input {k}: got shape {tuple(g.shape)} but expected "
-                         f"shape {tuple(shape_of(lay))}")
-    if (<Tensor>g).dtype != dtype:
-        raise DTypeError(f"{name}.backward returned an invalid gradient for input {k}: got {g.dtype} but expected "
-                         f"{dtype_of(dtype)}; convert it with .to()")
-    return g
-
-
-cdef Tensor zeros(Layout lay, int dtype):
-    cdef Tensor zero = scalar(0, dtype)
-    return zero.expand(shape_of(lay))
-
-
-def once_differentiable(backward):
-    """Decorates the backward of a `Function` that computes with other means than operations of fastgrad: it runs unrecorded,
-    and to differentiate its result again is an error instead of a silent constant.
-
-    >>> import fastgrad as fg, numpy as np
-    >>> class Sine(fg.autograd.Function):
-    ...     @staticmethod
-    ...     def forward(ctx, x):
-    ...         ctx.save_for_backward(x)
-    ...         return fg.from_numpy(np.sin(x.detach().numpy()))
-    ...     @staticmethod
-    ...     @fg.autograd.once_differentiable
-    ...     def backward(ctx, g):
-    ...         (x,) = ctx.saved_tensors
-    ...         return g * fg.from_numpy(np.cos(x.detach().numpy()))
-    >>> x = fg.tensor([0.0], requires_grad=True)
-    >>> Sine.apply(x).backward()
-    >>> x.grad
-    tensor([1.])
-    """
-    @functools.wraps(backward)
-    def wrapped(ctx, *gs):
-        recorded = is_grad_enabled()
-        with no_grad():
-            grads = backward(ctx, *gs)
-        if not recorded:
-            return grads
-        return sealed(ctx, gs, grads if isinstance(grads, tuple) else (grads,))
-    return wrapped
-
-
-cdef tuple sealed(ctx, tuple gs, tuple grads):
-    """The gradients with a history that only raises: of what arrived and of the function's own inputs."""
-    cdef Node node = ctx._node
-    cdef Tensor stub
-    cdef list xs = [g for g in gs if type(g) is Tensor]
-    cdef uint32_t k
-    for k in range(node.nedges):
-        if node.edges[k].node != NULL:
-            stub = scalar(0, FG_F32)
-            stub.node = <Node>node.edges[k].node
-            stub.at = node.edges[k].at
-            stub.flags |= REQUIRES_GRAD
-            xs.append(stub)
-    seal = Context(Sealed)
-    seal._message = (f"{ctx._function.__name__}.backward is marked with once_differentiable: its result cannot be differentiated "
-                     f"again")
-    return tuple(put_on_tape(seal, tuple(xs), grads))
-
-
-# ---- forward -------------------------------------------------------------------------------------------------------
+# ---- the public face -----------------------------------------------------------------------------------------------
 
 class Function:
-    """A function with a derivative of its own. Subclass it with two static methods and call ``apply``.
+    """A function with a derivative of its own. Subclass it with static methods and call ``apply``.
 
     ``forward(ctx, *args)`` computes, unrecorded, a Tensor or a tuple; ``backward(ctx, *grad_outputs)`` returns one gradient (or
     None) per argument of forward. Or ``forward(*args)`` and ``setup_context(ctx, inputs, output)``, which saves. A gradient
     of a wrong shape or dtype is an error. To be differentiated twice, backward uses operations of fastgrad.
+
+    Under forward mode ``jvp(ctx, *tangents)`` returns one tangent (or None) per result; where it is not given, the transpose of
+    backward is taken, which must be linear in the gradients. Under `vmap` all of them run on batches; what computes by other
+    means than operations of fastgrad has a ``vmap(info, in_dims, *args)``, which returns (output, out_dims), or says that it
+    cannot by ``generate_vmap_rule = False``.
 
     >>> import fastgrad as fg
     >>> class Multiply(fg.autograd.Function):
@@ -252,7 +445,11 @@ class Function:
     >>> Multiply.apply(x, fg.tensor(3.0)).backward()
     >>> x.grad
     tensor(3.)
+    >>> fg.func.jvp(Multiply.apply, (x.detach(), x.detach()), (fg.tensor(1.0), fg.tensor(1.0)))
+    (tensor(4.), tensor(4.))
     """
+
+    generate_vmap_rule = None
 
     def __init__(self):
         raise TypeError(f"{type(self).__name__} is not instantiated: call {type(self).__name__}.apply(...)")
@@ -269,84 +466,38 @@ class Function:
 
     @staticmethod
     def backward(ctx, *grad_outputs):
-        """Computes the gradients of the arguments from those of the outputs."""
-        raise NotImplementedError("a Function must define a static method backward(ctx, *grad_outputs)")
+        """Computes the gradients of the arguments from those of the outputs. Where only jvp is given: its transpose."""
+        if not has_jvp(ctx._function):
+            raise NotImplementedError(f"{ctx._function.__name__}: a Function must define a static method backward(ctx, "
+                                      f"*grad_outputs), or jvp(ctx, *tangents)")
+        return transposed_jvp(ctx, grad_outputs)
+
+    @staticmethod
+    def jvp(ctx, *grad_inputs):
+        """Computes the tangents of the outputs from those of the arguments: None for one that is no real Tensor, zeros for a Tensor
+        that has none."""
+        raise NotImplementedError("jvp is not defined")
+
+    @staticmethod
+    def vmap(info, in_dims, *args):
+        """Computes the outputs for a whole batch: (output, out_dims). info: `batch_size` and `randomness`; in_dims: for each
+        argument the dimension of its batch, or None; out_dims: an int or None for all outputs, or a tuple with one for each."""
+        raise NotImplementedError("vmap is not defined")
 
     @classmethod
     def apply(cls, *args):
         """Runs forward and puts one node on the tape."""
-        for x in args:
-            if type(x) is Tensor and (<Tensor>x).flags & (BOXED | DUAL):
-                raise NotImplementedError(f"{cls.__name__}: a custom function cannot run inside vmap or forward mode (jvp, hvp, "
-                                          f"jacfwd, laplacian); reverse mode of any order (func.grad, vjp, vhp) can")
-        ctx = Context(cls)
-        ctx.needs_input_grad = tuple([type(x) is Tensor and x.requires_grad for x in args])
-        with no_grad():
-            if cls.setup_context is Function.setup_context:
-                result = cls.forward(ctx, *args)
-            else:
-                result = cls.forward(*args)
-                cls.setup_context(ctx, args, result)
-        outputs = result if isinstance(result, tuple) else (result,)
-        if thread().recording and any(ctx.needs_input_grad):
-            outputs = put_on_tape(ctx, args, outputs)
-        return tuple(outputs) if isinstance(result, tuple) else outputs[0]
+        cdef Done done = run(cls, list(args))
+        return done.outputs[0] if done.single else tuple(done.outputs)
 
 
-class Sealed(Function):
-    """What follows a backward that can be differentiated once."""
-
-    @staticmethod
-    def backward(ctx, *gs):
-        raise RuntimeError(ctx._message)
-
-
-cdef list put_on_tape(ctx, tuple args, tuple outputs):
-    """The outputs with one node as their history, whose extra holds ctx."""
-    cdef int n = len(args), k, nys = 0
-    cdef list ys = [], recorded = [], described = []
-    cdef dict inputs = {id(x): k for k, x in enumerate(args) if type(x) is Tensor}
-    cdef dict made = {}             # id of an output that forward returned -> which output of the node
-    cdef PyObject** ps
-    cdef Tensor y
-    cdef Node node
-    constant = [id(t) for t in ctx._constant]
-    for out in outputs:
-        if type(out) is not Tensor:         # returned as it is
-            ys.append(out)
-            described.append(None)
-            continue
-        y = <Tensor>out
-        if id(out) in constant or not fg_is_real(y.dtype):
-            ys.append(y)
-            described.append((y.layout, y.dtype, -1))
-            continue
-        described.append((y.layout, y.dtype, nys))
-        if id(out) in inputs or id(out) in made or y.view is not None or y.flags & REQUIRES_GRAD:
-            y = alias(y)            # an input returned as it is gets a history of its own
-        made[id(out)] = nys
-        nys += 1
-        ys.append(y)
-        recorded.append(y)
-    if nys == 0:
-        return ys
-    ctx._inputs = tuple([((<Tensor>x).layout, (<Tensor>x).dtype) if type(x) is Tensor else None for x in args])
-    ctx._outputs = tuple(described)
-    ctx._saved = tuple([None if t is None else keep(<Tensor>t, inputs, made) for t in ctx._saved])
-    ctx._constant = ()
-    ps = <PyObject**>PyMem_Malloc((n + nys) * sizeof(PyObject*))
-    if ps == NULL:
-        raise MemoryError()
-    try:
-        for k in range(n):
-            ps[k] = <PyObject*>args[k] if type(args[k]) is Tensor else NULL
-        for k in range(nys):
-            ps[n + k] = <PyObject*>recorded[k]
-        node = record(CUSTOM, ps, n, None, ps + n, nys)
-    finally:
-        PyMem_Free(ps)
-    extra_of(node).ctx = ctx
-    if thread().special & WATCHED:
-        watch.recorded(CUSTOM, node)
-    node.extra.lays = tuple([(<Tensor>t).layout for t in recorded])
-    return ys
+def is_differentiated(x, bint tangents_only=False):
+    """Whether x is a Tensor that requires grad or has a tangent, or stands for values that do."""
+    cdef Tensor t
+    if type(x) is not Tensor:
+        return False
+    t = <Tensor>x
+    settle(t)
+    while t.flags & BOXED:
+        t = t.extra.inner
+    return (t.flags & REQUIRES_GRAD and not tangents_only) or (t.flags & DUAL and live(t) is not None)

@@ -1,6 +1,6 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from cpython.object cimport PyObject
-from .tensor cimport Attrs, Layout, Op, Tangent, Tensor
+from .tensor cimport Attrs, Layout, NodeExtra, Op, Tangent, Tensor
 
 cdef enum:
     VMAP, FORWARD                                       # kinds of level
@@ -21,6 +21,7 @@ cdef level_t* level_of(uint32_t level) noexcept         # NULL where it has ende
 cdef int check_live(uint32_t level) except -1
 cdef level_t* new_level(int kind, uint32_t again=*) except NULL     # again: a vmap that had ended, under its own number
 cdef int end_level(uint32_t level) except -1
+cdef int touch(uint32_t level, NodeExtra extra) except -1   # notes that an extra holds tangents of a level, which go with it
 
 # ---- batches
 cdef Tensor boxed(Tensor inner, uint32_t level)         # inner without its dimension 0, which is the batch of that level

@@ -103,6 +103,16 @@ cdef int end_level(uint32_t level) except -1:
     return 0
 
 
+cdef int touch(uint32_t level, NodeExtra extra) except -1:
+    cdef level_t* here = level_of(level)
+    if here.touched == NULL:
+        touched = []
+        raw_incref(<PyObject*>touched)
+        here.touched = <PyObject*>touched
+    (<list>here.touched).append(extra)
+    return 0
+
+
 cdef int forget(list touched) except -1:
     cdef NodeExtra e
     cdef Tangent chain
@@ -295,3 +305,75 @@ cdef Tensor dual(Tensor x, Tensor t, uint32_t level):
         size = level_of(newest).size
         return boxed(dual(physical(x, newest, size), physical(t, newest, size), level), newest)
     return stripped(x, linked(level, t, live(x)))
+
+
+# ---- once more -----------------------------------------------------------------------------------------------------
+# What runs a function again, as a checkpoint does, finds the transforms of the first run.
+
+def levels_under_way():
+    """The transforms under way, for `only_levels`."""
+    cdef fg_thread* here = thread()
+    cdef level_t* stack = <level_t*>here.levels
+    cdef uint32_t k
+    return [(stack[k].id, stack[k].kind, stack[k].size, stack[k].randomness, stack[k].recorded, stack[k].born, stack[k].unit,
+             stack[k].first) for k in range(here.nlevels)]
+
+
+cdef class only_levels:
+    """Inside, the transforms under way are those that `levels_under_way` has noted, ended or not, and no others."""
+
+    cdef list levels
+    cdef void* stack
+    cdef uint32_t nlevels, vmaps
+
+    def __init__(self, list levels not None):
+        self.levels = levels
+
+    def __enter__(self):
+        cdef fg_thread* here = thread()
+        cdef level_t* level
+        self.stack, self.nlevels, self.vmaps = here.levels, here.nlevels, here.vmaps
+        here.levels, here.nlevels, here.vmaps = NULL, 0, 0
+        for id, kind, size, randomness, recorded, born, unit, first in self.levels:
+            level = new_level(kind, id)
+            level.size, level.randomness, level.recorded = size, randomness, recorded
+            level.born, level.unit, level.first = born, unit, first
+
+    def __exit__(self, *exc):
+        cdef fg_thread* here = thread()
+        if self.levels:
+            end_level(self.levels[0][0])
+        here.levels, here.nlevels, here.vmaps = self.stack, self.nlevels, self.vmaps
+
+
+def parts_of(Tensor x not None):
+    """(the plain tensors that a batch or a tensor with tangents consists of, how it does), for `made_of`."""
+    cdef list parts = []
+    return parts, taken_apart(x, parts)
+
+
+cdef object taken_apart(Tensor x, list parts):
+    cdef Tangent c
+    cdef list chain = []
+    settle(x)
+    if x.flags & BOXED:
+        return x.extra.level, taken_apart(x.extra.inner, parts)
+    c = live(x) if x.flags & DUAL else None
+    parts.append(x if c is None else stripped(x, None))
+    k = len(parts) - 1
+    while c is not None:
+        chain.append((c.level, taken_apart(c.t, parts)))
+        c = c.next
+    return k, chain
+
+
+def made_of(list parts not None, how):
+    """What `parts_of` took apart."""
+    cdef Tensor x
+    cdef Tangent c = None
+    if type(how[1]) is tuple:
+        return boxed(made_of(parts, how[1]), how[0])
+    x = parts[how[0]]
+    for level, t in reversed(how[1]):
+        c = linked(level, made_of(parts, t), c)
+    return x if c is None else stripped(x, c)

@@ -20,6 +20,17 @@ cdef object _here = threading.local()       # .stack: [(pack, unpack)], the inne
 cdef int active = 0                         # hooks entered and not left, on all threads
 
 
+class unpacked:
+    """Inside, what the tape saves is not packed: for a graph that is differentiated at once and gone."""
+
+    def __enter__(self):
+        self.stack = getattr(_here, "stack", None)
+        _here.stack = None
+
+    def __exit__(self, *exc):
+        _here.stack = self.stack
+
+
 class _Alone:
     """Runs a hook: unrecorded, and what it computes is not packed in its turn."""
 

@@ -126,7 +126,7 @@ cdef int write_dual(Tensor t, Tensor root, Tensor y) except -1:
                 raise NotImplementedError("an in-place operation in forward mode on a view of a tensor that is not contiguous; "
                                           "use contiguous() first")
             whole = tangent_at(root, level)
-            whole = zeros_of(root) if whole is None else whole
+            whole = new_zeros(root) if whole is None else contiguous_of(whole)     # the pattern is of dense memory
             xs[0] = <PyObject*>whole
             xs[1] = <PyObject*>part
             part = <Tensor>apply(WRITE, xs, 2, pattern(t, root.data))
@@ -192,48 +192,9 @@ def enter_vmap(int64_t size, int randomness):
     return level.id
 
 
-def resume_vmap(uint32_t level, int64_t size, int randomness):
-    """Begins a vmap that has ended once more, so that tensors of its batch mean something again."""
-    cdef level_t* again = new_level(VMAP, level)
-    again.size = size
-    again.randomness = randomness
-
-
 def leave(uint32_t level):
     """Ends a level."""
     end_level(level)
-
-
-def newest_level(args, bint batches):
-    """The newest vmap (or forward mode) under way that a Tensor among the arguments belongs to; 0 if there is none."""
-    cdef uint32_t newest = 0
-    cdef Tangent c
-    for x in args:
-        if type(x) is not Tensor:
-            continue
-        if batches:
-            newest = max(newest, newest_batch(<Tensor>x))
-        elif (<Tensor>x).flags & DUAL:
-            c = live(<Tensor>x)
-            newest = newest if c is None else max(newest, c.level)
-    return newest
-
-
-def is_live(uint32_t level):
-    """Whether a level is under way."""
-    return level_of(level) != NULL
-
-
-def vmap_of(uint32_t level):
-    """(the size of the batch, the randomness) of a vmap under way."""
-    check_live(level)
-    return level_of(level).size, level_of(level).randomness
-
-
-def values_of(Tensor x not None, uint32_t level):
-    """The values that x stands for in a vmap, the batch in front; None where x does not depend on it."""
-    settle(x)
-    return physical(x, level, level_of(level).size) if newest_batch(x) == level else None
 
 
 cdef Tensor moved(Tensor x, int source, int destination):

@@ -7,7 +7,8 @@ of the second derivative; these do not.)
 
 import functools
 
-from fastgrad._core import Function, Tensor, enable_grad, grad, is_grad_enabled, no_grad, zeros_like
+from fastgrad._core import DTypeError, Function, ShapeError, Tensor, get_rng_state, is_grad_enabled, no_grad, zeros_like
+from fastgrad._core.function import is_differentiated
 from fastgrad._tree import flatten, unflatten
 
 
@@ -38,8 +39,21 @@ def _given_back(found, args, who):
         mine, shape = ([None] * len(leaves), structure) if g is None else flatten(g)
         if shape != structure:
             raise RuntimeError(f"{who}: the gradient of argument {k} does not have the structure of that argument")
-        gradients += mine
+        gradients += [_fitting(g, x, f"{who}: the gradient of argument {k}") for g, x in zip(mine, leaves, strict=True)]
     return gradients
+
+
+def _fitting(g, x, what):
+    """The gradient or tangent of x that a rule returned, None where x has none."""
+    if g is None or not _is_real(x):
+        return None
+    if type(g) is not Tensor:
+        raise TypeError(f"{what} must be a Tensor or None, got {type(g).__name__}")
+    if g.shape != x.shape:
+        raise ShapeError(f"{what} has shape {tuple(g.shape)}, expected {tuple(x.shape)}")
+    if g.dtype is not x.dtype:
+        raise DTypeError(f"{what} is {g.dtype}, expected {x.dtype}; convert it with .to()")
+    return g
 
 
 class _Custom:
@@ -86,13 +100,25 @@ class _VjpNode(Function):
         saved = iter(ctx.saved_tensors)
         leaves = _with_tensors(ctx.leaves, saved)
         held = _with_tensors(ctx.held, saved)
-        if is_grad_enabled():
-            _, residuals = custom._rule[0](*custom._arguments(call, leaves))
+        if is_grad_enabled() or any(is_differentiated(x, tangents_only=True) for x in leaves):
+            residuals = _again(custom, custom._arguments(call, leaves))
         else:
             residuals = unflatten(ctx.residuals, held)
         fixed = [call["fixed"][k] for k in sorted(call["fixed"])]
         found = custom._rule[1](*fixed, residuals, unflatten(call["result"], gs))
         return None, None, *_given_back(found, unflatten(call["structure"], leaves), custom.__name__)
+
+
+def _again(custom, args):
+    """The residuals once more, now with a history or with tangents."""
+    random = get_rng_state().tolist()
+    _, residuals = custom._rule[0](*args)
+    if get_rng_state().tolist() != random:
+        raise RuntimeError(
+            f"{custom.__name__}: the forward rule draws random numbers, which would be others when it is run again for a "
+            f"derivative of the backward rule, or forward mode; pass them as an argument"
+        )
+    return residuals
 
 
 def _pair(result, who):
@@ -135,46 +161,17 @@ class custom_vjp(_Custom):  # noqa: N801
         self._rule = forward, backward
 
     def __call__(self, *args):
-        if self._rule is not None and not any(type(x) is Tensor and x.requires_grad for x in flatten(args)[0]):
+        if self._rule is not None and not any(
+            is_differentiated(x, tangents_only=not is_grad_enabled()) for x in flatten(args)[0]
+        ):
             with no_grad():
                 return self._function(*args)
         return super().__call__(*args)
 
 
-class _Composed(Function):
-    """f(*xs) for a function of tensors that differentiates inside: its own derivative is taken apart from the graph it is
-    part of, on fresh leaves, so that no run of backward meets the nodes of another."""
-
-    @staticmethod
-    def forward(ctx, f, *xs):
-        ctx.f = f
-        ctx.save_for_backward(*xs)
-        return tuple(f(*xs))
-
-    @staticmethod
-    def backward(ctx, *gs):
-        xs = ctx.saved_tensors
-        h = _pullback(ctx.f, len(xs))
-        return None, *(_Composed.apply(h, *xs, *gs) if is_grad_enabled() else h(*xs, *gs))
-
-
-def _pullback(f, count):
-    """The function (*xs, *gs) -> gradients of f's outputs, weighted by gs, with respect to all xs."""
-
-    def h(*inputs):
-        create = is_grad_enabled()
-        with enable_grad():
-            xs = [x if create and x.requires_grad else x.detach().requires_grad_() for x in inputs[:count]]
-            pairs = [(y, g) for y, g in zip(f(*xs), inputs[count:], strict=True) if y.requires_grad]
-            if not pairs:
-                return [zeros_like(x) for x in xs]
-            ys, gs = zip(*pairs, strict=True)
-            return grad(ys, xs, gs, create_graph=create, materialize_grads=True)
-
-    return h
-
-
 class _JvpNode(Function):
+    """Its backward is the transpose of its jvp."""
+
     @staticmethod
     def forward(ctx, custom, call, *leaves):
         outputs, call["result"] = flatten(custom._function(*custom._arguments(call, leaves)))
@@ -184,41 +181,22 @@ class _JvpNode(Function):
         return tuple(outputs)
 
     @staticmethod
-    def backward(ctx, *gs):
-        saved = iter(ctx.saved_tensors)
-        leaves = _with_tensors(ctx.leaves, saved)
-        real = [k for k, x in enumerate(leaves) if _is_real(x)]
-        arrived = [k for k, g in enumerate(gs) if _is_real(g)]
+    def jvp(ctx, _custom, _call, *ts):
+        leaves = _with_tensors(ctx.leaves, iter(ctx.saved_tensors))
+        _, tangents, structure = ctx.custom._ruled(ctx.call, leaves, ts)
+        if structure != ctx.call["result"]:
+            raise RuntimeError(
+                f"{ctx.custom.__name__}: the result of the rule does not have the structure of the function's"
+            )
+        return tuple(tangents)
 
-        def transposed(*inputs):
-            """The tangent rule's transpose at some arguments: it is linear in the tangents, so its gradient by them is it."""
-            create = is_grad_enabled()
-            xs = list(leaves)
-            ts = [None] * len(leaves)
-            for k, x in zip(real, inputs, strict=False):
-                xs[k] = x if create else x.detach()
-            with enable_grad():
-                for k in real:
-                    ts[k] = zeros_like(xs[k]).requires_grad_()
-                outputs = ctx.custom._tangents(ctx.call, xs, ts)
-                given = zip(arrived, inputs[len(real) :], strict=True)
-                pairs = [(outputs[k], g) for k, g in given if _has_history(outputs[k])]
-                wanted = [ts[k] for k in real]
-                if not pairs:
-                    return [zeros_like(t) for t in wanted]
-                us, hs = zip(*pairs, strict=True)
-                return grad(us, wanted, hs, create_graph=create, materialize_grads=True)
-
-        inputs = [*[leaves[k] for k in real], *[gs[k] for k in arrived]]
-        found = _Composed.apply(transposed, *inputs) if is_grad_enabled() else transposed(*inputs)
-        gradients = [None] * len(leaves)
-        for k, g in zip(real, found, strict=True):
-            gradients[k] = g
-        return None, None, *gradients
-
-
-def _has_history(t):
-    return type(t) is Tensor and t.requires_grad
+    @staticmethod
+    def both(args, ts):
+        """The results and their tangents: forward mode needs the rule alone."""
+        custom, call, *leaves = args
+        ts = [zeros_like(x) if t is None and _is_real(x) else t for x, t in zip(leaves, ts[2:], strict=True)]
+        outputs, tangents, call["result"] = custom._ruled(call, leaves, ts)
+        return outputs, tangents
 
 
 class custom_jvp(_Custom):  # noqa: N801
@@ -257,14 +235,17 @@ class custom_jvp(_Custom):  # noqa: N801
         self._rule = rule
         return rule
 
-    def _tangents(self, call, leaves, tangents):
-        """The tangents of the result's leaves."""
+    def _ruled(self, call, leaves, tangents):
+        """What the rule returns: (leaves of the result, their tangents or None, the structure)."""
         primals = unflatten(call["structure"], leaves)
         fixed = [call["fixed"][k] for k in sorted(call["fixed"])]
-        result = self._rule(*fixed, tuple(primals), tuple(unflatten(call["structure"], tangents)))
-        if not isinstance(result, tuple) or len(result) != 2:
-            raise RuntimeError(f"{self.__name__}: the rule must return (result, tangent), got {type(result).__name__}")
-        outputs, structure = flatten(result[1])
-        if structure != call["result"]:
+        both = self._rule(*fixed, tuple(primals), tuple(unflatten(call["structure"], tangents)))
+        if not isinstance(both, tuple) or len(both) != 2:
+            raise RuntimeError(f"{self.__name__}: the rule must return (result, tangent), got {type(both).__name__}")
+        outputs, structure = flatten(both[0])
+        found, shape = flatten(both[1])
+        if shape != structure:
             raise RuntimeError(f"{self.__name__}: the tangent does not have the structure of the result")
-        return outputs
+        for k, (y, t) in enumerate(zip(outputs, found, strict=True)):
+            found[k] = _fitting(t, y, f"{self.__name__}: the tangent of result {k}")
+        return outputs, found, structure
