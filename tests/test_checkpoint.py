@@ -6,6 +6,7 @@ import pytest
 import fastgrad as fg
 import fastgrad.nn as nn
 import fastgrad.nn.functional as F
+from fastgrad import func as T
 from fastgrad.autograd import grad
 from fastgrad.utils.checkpoint import CheckpointError, checkpoint, checkpoint_sequential
 from fastgrad.utils.checkpoint_plans import (
@@ -138,6 +139,62 @@ def test_random_numbers_and_grad_mode_are_those_of_the_first_run():
         return y * z
 
     assert_same(grad(checkpoint(half, x).sum(), x), grad(half(x).sum(), x))
+
+
+TRANSFORMED = {
+    "vmap of grad": lambda f, x, v: T.vmap(T.grad(lambda x: f(x).sum()))(x),
+    "grad of vmap": lambda f, x, v: T.grad(lambda x: T.vmap(f)(x).sum())(x),
+    "jvp": lambda f, x, v: T.jvp(f, (x,), (v,))[1],
+    "forward over reverse": lambda f, x, v: T.jvp(T.grad(lambda x: f(x).sum()), (x,), (v,))[1],
+    "reverse over forward": lambda f, x, v: T.grad(lambda x: T.jvp(f, (x,), (v,))[1].sum())(x),
+    "reverse over reverse": lambda f, x, v: T.vhp(lambda x: f(x).sum(), x, v),
+    "hvp": lambda f, x, v: T.hvp(lambda x: f(x).sum(), x, v),
+    "vmap of hessian": lambda f, x, v: T.vmap(T.hessian(lambda x: f(x).sum()))(x),
+    "jacfwd of grad": lambda f, x, v: T.jacfwd(T.grad(lambda x: f(x).sum()))(x[0]),
+    "a batch closed over": lambda f, x, v: T.vmap(lambda a: T.grad(lambda b: f(a * b).sum())(v[0]))(x),
+    "an older vmap's pullback under a newer": lambda f, x, v: T.vmap(
+        lambda x: T.vmap(T.vjp(T.grad(lambda x: f(x).sum()), x)[1])(fg.eye(4, dtype=fg.float64))[0]
+    )(x),
+    "third": lambda f, x, v: T.grad(lambda x: (T.hvp(lambda x: f(x).sum(), x, v) * v).sum())(x),
+}
+
+
+@pytest.mark.parametrize("name", sorted(TRANSFORMED))
+def test_bits_inside_transforms(name):
+    x, v = leaf(3, 4).detach(), leaf(3, 4, seed=1).detach()
+    w = leaf(4, seed=2).detach()
+
+    def part(x):
+        return (x.sin() * w).exp() * x
+
+    transform = TRANSFORMED[name]
+    expected = transform(lambda x: part(part(x)), x, v)
+    assert_same([transform(lambda x: checkpoint(part, checkpoint(part, x)), x, v)], [expected])
+    assert_same([transform(lambda x: checkpoint(lambda x: part(checkpoint(part, x)), x), x, v)], [expected])
+
+
+def test_what_a_function_closes_over_is_again_a_batch_or_has_its_tangent():
+    x, v, w = leaf(3, 4).detach(), leaf(3, 4, seed=1).detach(), leaf(4, seed=2).detach()
+
+    def f(run):
+        return T.vmap(T.grad(lambda x: run(lambda w: (w * x).sin() * x, w).sum()))(x)
+
+    def h(run):
+        return T.jvp(T.grad(lambda x: run(lambda w: (w * x).sin() * x, w).sum()), (x,), (v,))[1]
+
+    for g in (f, h):
+        assert_same([g(checkpoint)], [g(lambda function, *args: function(*args))])
+
+
+def test_dropout_in_a_batch_draws_the_same_again():
+    x = leaf(3, 50).detach()
+    part = lambda x: F.dropout(x.exp(), 0.5).sin()  # noqa: E731
+
+    def work(f):
+        fg.manual_seed(5)
+        return T.vmap(T.grad(lambda x: f(x).sum()), randomness="different")(x)
+
+    assert_same([work(lambda x: checkpoint(part, x))], [work(part)])
 
 
 def test_a_function_that_changes_is_an_error():

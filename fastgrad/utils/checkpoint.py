@@ -5,7 +5,8 @@ Design. Hooks on what the tape saves, not a custom function: so gradients flow t
 place, which holds nothing. When backward reads the first of them, the function runs again from its kept arguments, what its
 nodes save goes into the places, in the same order, and the run ends with the last one. A place is given up with its node, so
 memory falls as backward proceeds. The numbers are the same operations on the same operands: gradients are equal bit by bit.
-Arguments are kept as a save is, so an outer checkpoint computes those of an inner one again.
+Arguments are kept as a save is, so an outer checkpoint computes those of an inner one again. What they are in transforms
+(batches of vmap, tensors with tangents) is noted beside the plain tensors they consist of; those transforms are under way again.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ from fastgrad._core import (
     saved_tensors_hooks,
     set_rng_state,
 )
+from fastgrad._core.levels import levels_under_way, made_of, only_levels, parts_of
 from fastgrad._core.saving import Kept
 from fastgrad._tree import flatten, unflatten
 
@@ -55,7 +57,8 @@ class _Call:
 
     def __init__(self, function, args, kwargs, preserve_rng_state, context, check):
         leaves, self.structure = flatten((args, kwargs))
-        self.leaves = [(Kept(x), x.requires_grad) if type(x) is Tensor else x for x in leaves]
+        self.leaves = [_kept(x) if type(x) is Tensor else x for x in leaves]
+        self.levels = levels_under_way()
         self.is_tensor = [type(x) is Tensor for x in leaves]
         self.function = function
         self.random = get_rng_state() if preserve_rng_state else None
@@ -68,14 +71,17 @@ class _Call:
         self.places.append(weakref.ref(place))
         return place
 
+    def forget_random(self):
+        """Where the function drew no random numbers, the generator need not go back."""
+        if self.random is not None and self.random.tolist() == get_rng_state().tolist():
+            self.random = None
+
     def arguments(self):
         leaves = []
         for x, tensor in zip(self.leaves, self.is_tensor, strict=True):
             if tensor:
-                kept, requires_grad = x
-                x = kept.get("checkpoint")
-                if requires_grad:
-                    x.requires_grad_()
+                parts, how = x
+                x = made_of([kept.get("checkpoint").requires_grad_(wanted) for kept, wanted in parts], how)
             leaves.append(x)
         return unflatten(self.structure, leaves)
 
@@ -96,8 +102,9 @@ class _Call:
             if filled == len(self.places):
                 raise _Enough
 
-        args, kwargs = self.arguments()
         with contextlib.ExitStack() as stack:
+            stack.enter_context(only_levels(self.levels))
+            args, kwargs = self.arguments()
             if self.random is not None:
                 stack.callback(set_rng_state, get_rng_state())
                 set_rng_state(self.random)
@@ -110,6 +117,12 @@ class _Call:
                 return
         raise CheckpointError(f"checkpoint: the function did something else when it ran again: it saved {filled} tensors "
                               f"instead of {len(self.places)}")  # fmt: skip
+
+
+def _kept(x):
+    """An argument as it is kept: ([(a plain tensor, whether it requires grad)], how it consists of them)."""
+    parts, how = parts_of(x)
+    return [(Kept(part), part.requires_grad) for part in parts], how
 
 
 def _never(packed):
@@ -162,7 +175,9 @@ def checkpoint(
             return function(*args, **kwargs)
     call = _Call(function, args, kwargs, preserve_rng_state, second, determinism_check == "default")
     with first, saved_tensors_hooks(call.take, _Place.read):
-        return function(*args, **kwargs)
+        result = function(*args, **kwargs)
+    call.forget_random()
+    return result
 
 
 def checkpoint_sequential(functions, segments, input, use_reentrant=None, preserve_rng_state=True):
