@@ -564,13 +564,21 @@ def ones(*sizes, size=None, dtype=None, layout=None, device=None, bint requires_
     return filled(sizes_layout(sizes, size, "ones"), 1, default_code() if code < 0 else code, requires_grad)
 
 
+cdef Tensor unfilled(Layout lay, int code):
+    """A new tensor with whatever was in memory; with zeros in a compiled function, whose calls must be alike."""
+    cdef Tensor t = new_tensor(lay, code)
+    if thread().special & RECORDED:
+        t.zero_()
+    return t
+
+
 @publish(method=False)
 def empty(*sizes, size=None, dtype=None, layout=None, device=None, bint requires_grad=False, bint pin_memory=False,
           memory_format=None):
     """A tensor whose elements are whatever was in memory."""
     cdef int code = code_of(dtype, "empty")
     check_options(device, layout, "empty")
-    return finished(new_tensor(sizes_layout(sizes, size, "empty"), default_code() if code < 0 else code), requires_grad)
+    return finished(unfilled(sizes_layout(sizes, size, "empty"), default_code() if code < 0 else code), requires_grad)
 
 
 @publish(method=False)
@@ -614,7 +622,7 @@ def empty_like(Tensor input not None, *, dtype=None, layout=None, device=None, b
     """Uninitialised, of the shape and dtype of a tensor."""
     cdef int code = code_of(dtype, "empty_like")
     check_options(device, layout, "empty_like")
-    return finished(batched_like(new_tensor(layout_like(input), input.dtype if code < 0 else code), input), requires_grad)
+    return finished(batched_like(unfilled(layout_like(input), input.dtype if code < 0 else code), input), requires_grad)
 
 
 @publish(method=False)
@@ -653,7 +661,7 @@ def new_empty(Tensor self not None, *sizes, size=None, dtype=None, layout=None, 
     """Uninitialised, of the given shape, of this tensor's dtype unless another is given."""
     cdef int code = code_of(dtype, "new_empty")
     check_options(device, layout, "new_empty")
-    t = new_tensor(sizes_layout(sizes, size, "new_empty"), self.dtype if code < 0 else code)
+    t = unfilled(sizes_layout(sizes, size, "new_empty"), self.dtype if code < 0 else code)
     return finished(batched_like(t, self), requires_grad)
 
 

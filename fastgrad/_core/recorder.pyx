@@ -611,6 +611,8 @@ cdef int on_call(Op op, int common, PyObject** ys, int nys, PyObject** xs, int n
     cdef Call c = Call.__new__(Call)
     cdef list ins = [], outs = []
     cdef int i
+    if op.keeps_history:            # what it overwrites it does not read: that is no constant
+        rec.operand(<Tensor>ys[0], True)
     for i in range(n):
         ins.append(None if xs[i] == NULL else rec.operand(<Tensor>xs[i], False))
     for i in range(nys):
@@ -659,6 +661,12 @@ cdef int on_door(Tensor t, str what) except -1:
         if s is None or (s.kind == CONSTANT and not s.written):
             return 0                # Python data on its way back to Python
     return rec.refuse(what, "a value that Python reads would be frozen; return the tensor instead")
+
+
+def module_replaced(module not None):
+    """Says that attributes of a module are about to be others for a while: a compiled function depends on those it has now."""
+    if thread().special & RECORDED:
+        on_module(module)
 
 
 def forbid_recorded(what):

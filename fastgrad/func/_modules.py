@@ -60,7 +60,9 @@ def functional_call(module, parameter_and_buffer_dicts, args=None, kwargs=None, 
             if type(value) is not Tensor:
                 raise TypeError(f"functional_call: the value of {name!r} must be a Tensor, got {type(value).__name__}")
             path, _, last = name.rpartition(".")
-            holder = module.get_submodule(path).__dict__
+            owner = module.get_submodule(path)
+            _core.module_replaced(owner)
+            holder = owner.__dict__
             before.append((holder, last, holder[last]))
             holder[last] = value
         return module(*args, **(kwargs or {}))
