@@ -15,7 +15,7 @@ from fastgrad._near import missing as _missing
 from fastgrad.autograd import function, functional, graph
 from fastgrad.autograd.custom import custom_jvp, custom_vjp
 from fastgrad.autograd.function import once_differentiable
-from fastgrad.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
+from fastgrad.autograd.gradcheck import GradcheckError, check_jvp, gradcheck, gradgradcheck
 from fastgrad.autograd.verify import StepReport, verify_step
 
 __getattr__ = _missing(__name__, globals())

@@ -6,6 +6,7 @@ import numpy as np
 
 from fastgrad import _core
 from fastgrad._core import Tensor, grad
+from fastgrad.func import jvp
 
 
 class GradcheckError(RuntimeError):
@@ -122,10 +123,10 @@ def _compare(func, inputs, wanted, eps, atol, rtol, nondet_tol):
             reference = np.array([column[i] for column in columns]).T.reshape(rows.shape)
             if not np.allclose(rows, second, rtol=0, atol=nondet_tol, equal_nan=True):
                 raise GradcheckError(f"gradcheck: two backward passes of output {i} differ with respect to input {k}")
-            _raise_where_different(rows, reference, atol, rtol, (i, output), (k, x.shape))
+            _raise_where_different("gradcheck", rows, reference, atol, rtol, (i, output), (k, x.shape))
 
 
-def _raise_where_different(analytical, numerical, atol, rtol, output, x):
+def _raise_where_different(who, analytical, numerical, atol, rtol, output, x):
     wrong = ~np.isclose(analytical, numerical, rtol=rtol, atol=atol, equal_nan=True)
     if not wrong.any():
         return
@@ -136,10 +137,61 @@ def _raise_where_different(analytical, numerical, atol, rtol, output, x):
     made = f" (made by {y.grad_fn.name()})" if y.grad_fn is not None else ""
     index = tuple(map(int, np.unravel_index(column, tuple(x_shape)))) if len(x_shape) else ()
     raise GradcheckError(
-        f"gradcheck: the derivative of output {i}{list(element) if element else ''}{made} with respect to input "
+        f"{who}: the derivative of output {i}{list(element) if element else ''}{made} with respect to input "
         f"{k}{list(index) if index else ''} is {analytical[row, column]:.8g}, but finite differences say "
         f"{numerical[row, column]:.8g} ({int(wrong.sum())} of {wrong.size} derivatives differ; this one the most)"
     )
+
+
+def check_jvp(func, inputs, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=True):
+    """Compares the forward-mode derivatives of `func`, as `fastgrad.func.jvp` gives them, with central differences.
+
+    Args:
+        func: function of the inputs that returns a Tensor or a sequence of them.
+        inputs: a Tensor or a sequence; those that require grad are checked, and must be float64 leaves.
+        eps, atol, rtol, raise_exception: as for `gradcheck`.
+
+    Returns: True if all derivatives agree. Raises GradcheckError where one does not: it names the operation that made the
+    output, the index of the output and of the input, and both numbers.
+
+    Example:
+        >>> x = fastgrad.tensor([0.5, -1.0], dtype=fastgrad.float64, requires_grad=True)
+        >>> fastgrad.autograd.check_jvp(fastgrad.tanh, x)
+        True
+    """
+    inputs = _listed(inputs)
+    wanted = _checked_inputs(inputs, "check_jvp")
+    outputs = _outputs(func, inputs)
+    if not outputs:
+        raise ValueError("check_jvp: the function returned no real Tensor")
+    try:
+        for k, x in wanted:
+            columns = _numerical(func, inputs, x, eps)
+            tangents = _tangents(func, inputs, k)
+            for i, output in enumerate(outputs):
+                shape = output.numel(), x.numel()
+                numerical = np.array([column[i] for column in columns]).T.reshape(shape)
+                forward = np.array([column[i] for column in tangents]).T.reshape(shape)
+                _raise_where_different("check_jvp", forward, numerical, atol, rtol, (i, output), (k, x.shape))
+    except GradcheckError:
+        if raise_exception:
+            raise
+        return False
+    return True
+
+
+def _tangents(func, inputs, k):
+    """d outputs / d input k by forward mode: for each element of the input the tangents of all outputs."""
+    x = inputs[k].detach()
+    given = [y.detach() if isinstance(y, Tensor) else y for y in inputs]
+    columns = []
+    for index in np.ndindex(tuple(x.shape)):
+        direction = np.zeros(tuple(x.shape))
+        direction[index] = 1
+        direction = _core.tensor(direction, dtype=x.dtype)
+        _, found = jvp(lambda one: tuple(_outputs(func, [*given[:k], one, *given[k + 1 :]])), (x,), (direction,))
+        columns.append([t.detach().numpy().ravel() for t in found])
+    return columns
 
 
 def gradgradcheck(
