@@ -82,3 +82,13 @@ def test_the_programs_of_a_page_run(page):
     for block in re.finditer(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.M | re.S):
         line = block.string[: block.start(1)].count("\n")
         exec(compile("\n" * line + block[1], page, "exec"), names)
+
+
+def test_the_curves_of_the_documentation_are_what_the_code_draws():
+    folder = ROOT / "docs" / "pictures"
+    if not folder.exists():
+        pytest.skip("the tests run outside a checkout")
+    names = {}
+    exec(compile((folder / "derivatives.py").read_text(), "derivatives.py", "exec"), names)
+    for name, draw in names["PICTURES"].items():
+        assert draw() == (folder / name).read_text(), name

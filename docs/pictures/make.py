@@ -123,8 +123,10 @@ def photograph(page, path, width, height):
 
 
 if __name__ == "__main__":
+    from derivatives import PICTURES as CURVES
+
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent)
-    for name, draw in PICTURES.items():
+    for name, draw in {**PICTURES, **CURVES}.items():
         (folder / name).write_text(draw(), encoding="utf-8")
     for name, (draw, width, height) in PAGES.items():
         photograph(draw(), folder / name, width, height)
