@@ -615,8 +615,8 @@ cdef object run(list outputs, list gradients, list wanted, bint keep, int create
 
 
 cdef int check_met(list outputs, list wanted, uint32_t me) except -1:
-    """Nodes of a run that has not ended were left out: right where nothing that is wanted, or begun with, lies behind them. All that
-    does is stamped with that run."""
+    """Nodes of a run that has not ended were left out: right where nothing that is wanted, or begun with, lies behind them. All
+    that does is stamped with that run."""
     cdef Tensor t
     if wanted is not None:
         for t in outputs + wanted:

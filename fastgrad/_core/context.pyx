@@ -246,8 +246,8 @@ def once_differentiable(backward):
 
 def once_message(ctx):
     """What the error says where the result of a backward that is marked is differentiated."""
-    return (f"{ctx._function.__name__}.backward is marked with once_differentiable: its result cannot be differentiated again, nor "
-            f"a tangent be derived from it")
+    return (f"{ctx._function.__name__}.backward is marked with once_differentiable: its result cannot be differentiated again, "
+            f"nor a tangent be derived from it")
 
 
 class Sealed:
@@ -310,8 +310,8 @@ def put_on_tape(ctx, args, outputs):
         if place is not None and place[2] >= 0:
             y = <Tensor>out
             if y.flags & BOXED:
-                raise RuntimeError(f"{ctx._function.__name__}.forward returned a batch of a vmap that none of its arguments stands "
-                                   f"for; pass what it closes over as an argument")
+                raise RuntimeError(f"{ctx._function.__name__}.forward returned a batch of a vmap that none of its arguments "
+                                   f"stands for; pass what it closes over as an argument")
             if id(out) in inputs or id(out) in made or y.view is not None or y.flags & REQUIRES_GRAD:
                 y = alias(y)            # an input returned as it is gets a history of its own
             made[id(out)] = place[2]

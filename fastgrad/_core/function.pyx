@@ -6,8 +6,7 @@ function of the values (`Batched`). Then the newest tangent: the function runs o
 or the transpose of its backward, which is linear. What is left in the end is plain and leaves its node (context.pyx).
 """
 
-from cpython.object cimport PyObject
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport uint32_t
 
 from .levels cimport *
 from .reduce cimport sum_over
@@ -274,8 +273,8 @@ cdef Done by_own_vmap(rule, list values, list dims, uint32_t level):
         if type(y) is not Tensor:
             raise TypeError(f"{rule.__name__}.vmap returned {type(y).__name__} as output {k} with out_dims {dim}; use None")
         if not -y.ndim <= dim < y.ndim or y.shape[dim] != info.batch_size:
-            raise ShapeError(f"{rule.__name__}.vmap returned output {k} of shape {tuple(y.shape)} with out_dims {dim}, which is not "
-                             f"the batch of {info.batch_size}")
+            raise ShapeError(f"{rule.__name__}.vmap returned output {k} of shape {tuple(y.shape)} with out_dims {dim}, which is "
+                             f"not the batch of {info.batch_size}")
         done.outputs[k] = add_batch(y, level, dim % y.ndim)
     return done
 
@@ -474,8 +473,8 @@ class Function:
 
     @staticmethod
     def jvp(ctx, *grad_inputs):
-        """Computes the tangents of the outputs from those of the arguments: None for one that is no real Tensor, zeros for a Tensor
-        that has none."""
+        """Computes the tangents of the outputs from those of the arguments: None for one that is no real Tensor, zeros for a
+        Tensor that has none."""
         raise NotImplementedError("jvp is not defined")
 
     @staticmethod

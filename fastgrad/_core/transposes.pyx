@@ -1,7 +1,8 @@
 """A tangent from a backward, and a gradient from a jvp: custom functions that have one of them.
 
 Both are linear in what they are given. Where L is linear, the gradient of <L(t), g> by t is its transpose at g, wherever it is
-evaluated: here at 0, so that a rule that bends what it is given, as one that clips gradients, counts as what it does to small ones.
+evaluated: here at 0, so that a rule that bends what it is given, as one that clips gradients, counts as what it does to small
+ones.
 """
 
 from libc.stdint cimport uint32_t
