@@ -51,7 +51,8 @@ from .random import (  # noqa: E402
     seed,
     set_rng_state,
 )
-from .recorder import CompileError, forbid_recorded, module_changed  # noqa: E402
+from .record import module_changed  # noqa: E402
+from .recorder import CompileError, forbid_recorded  # noqa: E402
 from .saving import saved_tensors_hooks  # noqa: E402
 from .table import functions  # noqa: E402
 from .tensor import Tensor, get_default_dtype, set_default_dtype  # noqa: E402

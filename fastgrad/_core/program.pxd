@@ -1,6 +1,7 @@
 # A program, as it is assembled (assemble.pyx) and called (compiled.pyx).
 
 from cpython.object cimport PyObject
+from cpython.pythread cimport PyThread_type_lock
 from libc.stdint cimport int64_t, uint64_t
 
 from .recorder cimport Record
@@ -66,11 +67,11 @@ cdef class Program:
     cdef list fresh_bytes, paths, targets, written, written_args, streams, optimizers, modules
     cdef tuple pairs                # of memory from outside that meets, where one is written
     cdef list outside               # (slot, Storage, written) where there are pairs
-    cdef object spec, lock
+    cdef object spec
+    cdef PyThread_type_lock lock    # held by the thread that replays without the GIL
     cdef Storage arena
     cdef list kept                  # what the calls point to
     cdef Schedule plan
-    cdef list info                  # for each call: (op or None, operands, line)
     cdef bint dead                  # a tensor from outside died: it will never hold again
     cdef readonly int64_t replays
     cdef object key                 # of its record

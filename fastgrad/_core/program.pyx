@@ -8,24 +8,26 @@ Guards compare pointers: tensors from outside are held weakly, their memory stro
 cimport cython
 from cpython.mem cimport PyMem_Free
 from cpython.object cimport PyObject
+from cpython.pythread cimport (
+    NOWAIT_LOCK, WAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, PyThread_release_lock,
+)
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 
 from .plan cimport Plan
 from .random cimport Generator, prepare
-from .recorder cimport EMPTY, UNREAD, Operand, collected, line_text, module_changes, overlaps, snapshot
+from .explain cimport explained
+from .record cimport EMPTY, UNREAD, Call, module_changes, overlaps, snapshot
+from .recorder cimport collected
 from .schedule cimport Schedule
 from .tensor cimport *
 
 cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(void*)
+    PyObject** PySequence_Fast_ITEMS(list items)       # borrowed
 
 cdef enum:
     LONG = 1 << 16      # elements of all operands from which a replay runs without the GIL
-
-
-cdef str size_text(int64_t n):
-    return f"{n} bytes" if n < 10000 else f"{n / 1000:.4g} kB" if n < 10000000 else f"{n / 1000000:.4g} MB"
 
 
 # ---- guards --------------------------------------------------------------------------------------------------------
@@ -61,9 +63,14 @@ cdef class Program:
         PyMem_Free(self.handles)
         PyMem_Free(self.ranges)
         PyMem_Free(self.extents)
+        if self.lock != NULL:
+            PyThread_free_lock(self.lock)
 
     def __cinit__(self):
         self.streams = []
+        self.lock = PyThread_allocate_lock()
+        if self.lock == NULL:
+            raise MemoryError()
 
     cdef str failing(self, PyObject** args):
         """Why this program does not describe the call; None where it does."""
@@ -71,12 +78,13 @@ cdef class Program:
         cdef handle_t* h = self.handles
         cdef Tensor t
         cdef PyObject* o
-        cdef Target target
+        cdef PyObject** targets = PySequence_Fast_ITEMS(self.targets)
+        cdef Py_ssize_t k
         if self.world != world:
             return "the kernels, BLAS or the default dtype changed"
         if here.recording != self.recording or here.inference != self.inference:
             return "grad mode changed"
-        for _ in range(self.nhandles):
+        for k in range(self.nhandles):
             o = h.ref.wr_object
             if o == <PyObject*>None:
                 self.dead = True
@@ -89,14 +97,15 @@ cdef class Program:
             if <PyObject*>t.node != h.leaf:
                 return "a tensor from outside got another history"
             h += 1
-        for target in self.targets:
-            if target.entry != UNREAD and (target.leaf.grad is None) != (target.entry == EMPTY):
+        for k in range(len(self.targets)):
+            if ((<Target>targets[k]).entry != UNREAD
+                    and ((<Target>targets[k]).leaf.grad is None) != ((<Target>targets[k]).entry == EMPTY)):
                 return "a .grad slot is None, or no longer None"
-        for path, _ in self.paths:
-            if not self.fits(path):
+        for k in range(len(self.paths)):
+            if not self.fits(<Leaf>(<tuple>self.paths[k])[0]):
                 return "a tensor in .grad has another layout"
-        for ref in self.optimizers:
-            o = (<PyWeakReference*>ref).wr_object
+        for k in range(len(self.optimizers)):
+            o = (<PyWeakReference*>self.optimizers[k]).wr_object
             if o == <PyObject*>None or not (<Plan>o).current():
                 return "an optimiser changed more than numbers"
         if self.changes != module_changes() and not self.same_modules():
@@ -121,6 +130,7 @@ cdef class Program:
         cdef char* begin
         cdef char* end
         cdef int64_t k, j
+        cdef Py_ssize_t i
         if self.pairs:
             return None if self.same_pairs(args) else "arguments share memory with something else than when recorded"
         for k in range(self.nargs):
@@ -129,7 +139,8 @@ cdef class Program:
             for j in range(self.nranges):
                 if begin < self.ranges[j].end and self.ranges[j].begin < end:
                     return "an argument shares memory with something that is written"
-        for k in self.written_args:
+        for i in range(len(self.written_args)):
+            k = self.written_args[i]
             if (<Tensor>args[k]).storage.readonly:
                 return "an argument that is written is read-only"
             for j in range(self.nargs):
@@ -172,18 +183,26 @@ cdef class Program:
         """Runs the calls on these arguments (borrowed), of which `failing` found nothing; returns the result."""
         if self.work < LONG:
             return self.run(args, False)
-        with self.lock:
+        if not PyThread_acquire_lock(self.lock, NOWAIT_LOCK):       # another thread is in it, without the GIL
+            with nogil:
+                PyThread_acquire_lock(self.lock, WAIT_LOCK)
+        try:
             return self.run(args, True)
+        finally:
+            PyThread_release_lock(self.lock)
 
     cdef object run(self, PyObject** args, bint release):
         cdef Target target
         cdef Tensor t
-        cdef Storage s
         cdef list fresh = None, held = None
         cdef int64_t k
+        cdef Py_ssize_t i, ntargets = len(self.targets)
+        cdef PyObject** targets = PySequence_Fast_ITEMS(self.targets)
+        cdef PyObject** written = PySequence_Fast_ITEMS(self.written)
         # First what allocates, and so may run other code, of another thread even; then nothing that does, up to the calls.
-        for target in self.targets:
-            if target.exclusive and not target.free():
+        for i in range(ntargets):
+            if (<Target>targets[i]).exclusive and not (<Target>targets[i]).free():
+                target = <Target>targets[i]
                 target.mine = target.made(new_storage(target.nbytes))
         if self.nfresh:
             fresh = []
@@ -203,22 +222,25 @@ cdef class Program:
                     t.storage.version += 1
         for k in range(self.nfresh):
             self.bind(self.fresh_at + k, <char*>(<Storage>fresh[k]).data)
-        for target in self.targets:
-            if target.exclusive:
-                self.bind(target.source, <char*>target.mine.storage.data)
-        for s in self.written:
-            s.version += 1
-        for k in self.written_args:
+        for i in range(ntargets):
+            if (<Target>targets[i]).exclusive:
+                self.bind((<Target>targets[i]).source, <char*>(<Target>targets[i]).mine.storage.data)
+        for i in range(len(self.written)):
+            (<Storage>written[i]).version += 1
+        for i in range(len(self.written_args)):
+            k = self.written_args[i]
             (<Tensor>args[k]).storage.version += 1
         if self.streams:
             self.run_with_streams(release)
         else:
             self.run_calls(release)
         result = self.rebuilt(self.spec, args, fresh)
-        for target in self.targets:
+        for i in range(ntargets):
+            if (<Target>targets[i]).exclusive and (<Target>targets[i]).leaf.grad is (<Target>targets[i]).mine:
+                continue
+            target = <Target>targets[i]
             if target.exclusive:
-                if target.leaf.grad is not target.mine:
-                    target.leaf.grad = target.mine
+                target.leaf.grad = target.mine
             elif target.source >= 0:
                 target.leaf.grad = target.made(<Storage>fresh[target.source - self.fresh_at])
             elif target.clears:
@@ -238,7 +260,7 @@ cdef class Program:
             if code == FG_OK:
                 return 0
             if code != FG_ESCRATCH:
-                raise_code(<Op>self.info[at][0], code, &self.calls[at])
+                raise_code((<Call>self.plan.calls[at]).op, code, &self.calls[at])
             scratch = new_storage(self.calls[at].value)
             self.kept.append(scratch)
             self.calls[at].scratch = scratch.data
@@ -288,26 +310,9 @@ cdef class Program:
         return collected(spec[1], items)
 
     def explain(self):
-        """What a replay does, as text: one line for each call of a kernel, with the line that asked for it."""
-        cdef int64_t k
-        cdef Op op
-        cdef Schedule s = self.plan
-        lines = [f"{self.ncalls} calls, {self.ncalls - s.commits} of them after all that can fail; {s.dropped} left out as "
-                 f"unused; temporaries in {size_text(s.arena)}, one by one {size_text(s.sum)}; {self.nhandles} tensors from "
-                 f"outside; replayed {self.replays} times"]
-        for k in range(self.ncalls):
-            called, operands, line = self.info[k]
-            if called is None:
-                lines.append(f"{k:4}  constant of {operands[0]} bytes")
-                continue
-            op = called
-            shapes = ["-" if o is None else "x".join([str(d) for d in shape_of((<Operand>o).layout)]) or "1"
-                      for o in operands]
-            nout = self.calls[k].nout
-            text = f"{k:4}  {op.name:<20} {', '.join(shapes[:nout])} <- {', '.join(shapes[nout:])}"
-            lines.append(text if len(text) < 100 else text[:97] + "...")
-            lines[len(lines) - 1] += f"  ({line_text(line)})"
-        return "\n".join(lines)
+        """What a replay does, as text: a line for each call of a kernel, with what it costs and the line that asked for it."""
+        return explained(self.record, self.plan,
+                         f"{self.nhandles} tensors from outside; replayed {self.replays} times")
 
     def poison(self):
         """Fills all buffers with the bits of nan: for tests that no kernel reads what a former replay left."""
