@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import fastgrad as fg
 from fastgrad import nn, optim
 from fastgrad._core.fuse import tile_calls
+from fastgrad._core.tensor import kernel_sets, use_set
 
 from .compiling import bits, compiled, made, same
 from .test_compile_random import Random
@@ -126,7 +127,7 @@ def test_a_chain_is_one_pass_and_keeps_a_tile_of_each_temporary():
     step = program(function, numbers((100, 100)))
     assert fused(step) == 5
     assert "5 calls in 10 tiles of 1024 elements" in step.explain()
-    assert "temporaries in 4096 B, one by one 160.2 kB" in step.explain()
+    assert "temporaries in 4096 B, one by one 160 kB" in step.explain()
 
 
 def test_small_tensors_are_not_fused():
@@ -278,22 +279,12 @@ def test_what_changed_in_between_is_not_repeated():
         a = x * 1
         b = a.exp()
         a.mul_(2)
-        return b + a.exp(), fg.dropout(x, 0.5) + fg.dropout(x, 0.5)
+        return b + a.exp()
 
-    class Draws:
-        def __init__(self):
-            fg.manual_seed(3)
-
-        def watch(self):
-            return []
-
-        def step(self, x, labels):
-            return x + fg.rand(3) + fg.rand(3)
-
-    assert "0 repeated" in head(program(lambda x: function(x)[0], numbers((5,))))
-    step = compiled(lambda x: fg.rand(4) - fg.rand(4))
+    assert "0 repeated" in head(program(function, numbers((5,))))
+    step = compiled(lambda x: F.dropout(x, 0.5) - F.dropout(x, 0.5))
     for _ in range(5):
-        assert (step(numbers((2,))) != 0).all()
+        assert (step(numbers((100,))) != 0).any()
     assert "0 repeated" in head(step)
 
 
@@ -303,7 +294,8 @@ def test_what_is_computed_anew_to_save_memory_stays():
         b = (a * a).sum()
         return x.exp() + b
 
-    assert "0 repeated" in head(program(function, numbers((5,))))
+    assert "0 repeated" in head(program(function, numbers((50, 50))))
+    assert "1 repeated" in head(program(function, numbers((5,))))
 
 
 def test_constant_calls_run_once():
@@ -313,7 +305,7 @@ def test_constant_calls_run_once():
 
     step = program(function, numbers((4,)))
     assert "0 constant" not in head(step)
-    assert step.explain().count("\n") == 3
+    assert step.explain().count("\n") == 2
 
 
 def test_a_constant_that_is_written_is_made_anew():
@@ -331,30 +323,43 @@ def test_a_constant_that_is_written_is_made_anew():
 def test_explain_adds_up_operations_and_bytes():
     w, b = numbers((6, 5)), numbers((6,), 1)
     step = program(lambda x: F.linear(x, w, b), numbers((4, 5)))
-    assert "in all 264 flop and 320 B" in step.explain() or "in all 240 flop" in step.explain()
+    assert "in all 240 flop and 320 B" in step.explain()
     assert "-> new" in step.explain()
 
 
-def test_the_memory_of_a_program_is_at_most_that_of_eager():
-    fg.manual_seed(0)
-    net = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 256), nn.GELU(), nn.Linear(256, 10))
-    optimizer = optim.AdamW(net.parameters())
+def test_the_memory_of_a_program_is_its_arena_and_its_gradients():
+    net = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 10))
+    optimizer = optim.SGD(net.parameters())
 
-    def function(x, labels):
-        loss = F.cross_entropy(net(x), labels)
+    @fg.compile
+    def step(x, labels):
         optimizer.zero_grad()
-        loss.backward()
+        F.cross_entropy(net(x), labels).backward()
         optimizer.step()
-        return loss
-
-    def peak(step):
-        fg.reset_peak_memory_stats()
-        step(x, labels)
-        return fg.memory_stats()["peak"]
 
     x, labels = numbers((128, 64)), fg.tensor(np.arange(128) % 10)
-    eager = [peak(function) for _ in range(3)][-1]
-    step = fg.compile(function)
-    replayed = [peak(step) for _ in range(8)][-1]
-    assert step.replays > 0
-    assert replayed <= eager
+    for _ in range(5):
+        step(x, labels)  # the first replay makes the program's own gradients
+    fg.reset_peak_memory_stats()
+    held = fg.memory_stats()["peak"]
+    for _ in range(20):
+        step(x, labels)
+    assert fg.memory_stats()["peak"] == held
+    assert "temporaries in 267.3 kB" in step.explain()  # the activation, its gradient, and the scores
+
+
+# ---- every instruction set -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kernels", kernel_sets())
+def test_chains_on_each_instruction_set(tiny, kernels):
+    def function(x, row):
+        y = (x * 2 + row).sin().exp() / (x.abs() + 1)
+        return y.double().tanh() * F.gelu(x), (y > 1).float() + x**3
+
+    use_set(kernels)
+    try:
+        step = program(function, numbers((67, 3)), numbers((3,), 1))
+        assert fused(step) > 8
+    finally:
+        use_set(None)

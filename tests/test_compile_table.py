@@ -8,6 +8,7 @@ import pytest
 
 import fastgrad as fg
 from fastgrad import nn, optim
+from fastgrad._core.fuse import tile_calls
 
 from .compiling import Net, bits, compiled, inputs, labels
 
@@ -128,3 +129,21 @@ def test_one_program_on_two_threads():
         t.join()
     assert not wrong
     assert h.replays >= 300
+
+
+@pytest.mark.parametrize("case", table.cases(), ids=ids)
+def test_value_in_tiles(case):
+    arrays = table.real_arrays(table.samples(case[0])[case[1]][0])
+    if case[0] == "nonzero" or not arrays:
+        return
+
+    def function(*xs):
+        y = table.call(*case, [x * 1 for x in xs])
+        y = y[0] if isinstance(y, (tuple, list)) else y
+        return y.double() * 2 - y
+
+    before = tile_calls(8, 1)
+    try:
+        replays(function, arrays)
+    finally:
+        tile_calls(*before)

@@ -7,6 +7,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 from .fuse cimport Group
+from .memory cimport exact_storage
 from .program cimport PyWeakReference, Program, Result, Target, bind_t, handle_t, range_t
 from .record cimport CONSTANT, EXTERNAL, UNREAD, Call, GradSlot, Handle, Operand, Slot, draws, layout_bytes, module_changes
 from .recorder cimport Record
@@ -136,7 +137,7 @@ cdef int build_calls(Program p, Record rec, Schedule s, dict source) except -1:
     p.bind_at = <int64_t*>PyMem_Calloc(p.nsources + 2, sizeof(int64_t))
     if p.calls == NULL or p.views == NULL or p.bases == NULL or p.bind_at == NULL:
         raise MemoryError()
-    p.arena = new_storage(s.arena)
+    p.arena = exact_storage(s.arena)
     for slot in rec.slots:
         if slot.index in s.places:
             base[slot.index] = <size_t>p.arena.data + <size_t>s.places[slot.index]

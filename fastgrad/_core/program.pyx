@@ -27,7 +27,7 @@ cdef extern from "Python.h":
     PyObject** PySequence_Fast_ITEMS(list items)       # borrowed
 
 cdef enum:
-    LONG = 1 << 16      # elements of all operands from which a replay runs without the GIL
+    LONG = 1 << 17      # elements of all operands, about 20 us, from which a replay runs without the GIL
 
 
 # ---- guards --------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from .tensor cimport *
 
 cdef enum:
     LARGEST = 1 << 16       # bytes of a folded result, which the program keeps for good
+    SMALL = 4096            # bytes of a result that may be kept for a later use
 
 
 cdef set values(Record rec, list calls):
@@ -36,8 +37,8 @@ cdef bint pure(Record rec, Call c, set known, set survivors):
 
 
 cdef list simplified(Record rec, list calls, set survivors):
-    """Where two calls compute the same, the later one goes if the earlier result is in memory then in any case: what is
-    computed anew to save memory (checkpoints) stays."""
+    """Where two calls compute the same, the later one goes if the earlier result is in memory then in any case, or is small:
+    what is computed anew to save memory (checkpoints) stays."""
     cdef Call c, first
     cdef Operand o
     cdef dict seen = {}, same = {}, last = {}
@@ -52,7 +53,8 @@ cdef list simplified(Record rec, list calls, set survivors):
         if pure(rec, c, known, survivors):
             key = meaning(c)
             first = seen.get(key)
-            if first is not None and all([o is None or last[(<Operand>o).slot] >= at for o in first.operands[:first.nout]]):
+            if first is not None and all([last[slot] >= at or (<Slot>rec.slots[slot]).nbytes <= SMALL
+                                         for slot in slots_of(first, 0, first.nout)]):
                 for k in range(c.nout):
                     o = c.operands[k]
                     if o is not None:
