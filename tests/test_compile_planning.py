@@ -5,13 +5,13 @@ Programs are made with tiny tiles, so that small tensors take several of them; a
 
 import numpy as np
 import pytest
+from fastgrad._core.fuse import tile_calls
+from fastgrad._core.tensor import kernel_sets, use_set
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastgrad as fg
 from fastgrad import nn, optim
-from fastgrad._core.fuse import tile_calls
-from fastgrad._core.tensor import kernel_sets, use_set
 
 from .compiling import bits, compiled, made, same
 from .test_compile_random import Random
@@ -58,7 +58,15 @@ BINARY = [
     lambda x, y: x + y, lambda x, y: x - y, lambda x, y: x * y, lambda x, y: x / y, lambda x, y: fg.maximum(x, y),
     lambda x, y: fg.where(x > y, x, y), lambda x, y: fg.lerp(x, y, 0.25), lambda x, y: x.abs() ** y,
 ]  # fmt: skip
-SHAPES = [((40,), (1,)), ((6, 20), (20,)), ((6, 20), (6, 1)), ((3, 5, 7), (5, 1)), ((1, 33), (1, 33)), ((65, 2), ()), ((0, 4), (4,))]
+SHAPES = [
+    ((40,), (1,)),
+    ((6, 20), (20,)),
+    ((6, 20), (6, 1)),
+    ((3, 5, 7), (5, 1)),
+    ((1, 33), (1, 33)),
+    ((65, 2), ()),
+    ((0, 4), (4,)),
+]
 
 
 class Chain:

@@ -5,10 +5,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from fastgrad._core.fuse import tile_calls
 
 import fastgrad as fg
 from fastgrad import nn, optim
-from fastgrad._core.fuse import tile_calls
 
 from .compiling import Net, bits, compiled, inputs, labels
 

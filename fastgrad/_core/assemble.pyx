@@ -352,4 +352,3 @@ cdef object with_results(object spec, Record rec, dict source):
         return spec
     items = [with_results(x, rec, source) for x in spec[len(spec) - 1]]
     return spec[0], spec[1], items, (spec[2] if spec[0] == "dict" else None)
-

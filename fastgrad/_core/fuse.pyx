@@ -156,7 +156,6 @@ cdef list fused(Record rec, list calls, list others, set survivors):
     cdef Group g
     cdef list items = []
     cdef dict open = {}             # shape -> position of the last group of that shape
-    cdef Slot slot
     meeting = {k for pair in rec.key[5] for k in pair}
     for c in calls:
         touched = slots_of(c, 0, len(c.operands))

@@ -19,7 +19,6 @@ from .random cimport Generator, prepare
 from .explain cimport explained
 from .record cimport EMPTY, UNREAD, Call, module_changes, overlaps, snapshot
 from .recorder cimport collected
-from .schedule cimport Schedule
 from .tensor cimport *
 
 cdef extern from "Python.h":
@@ -79,12 +78,12 @@ cdef class Program:
         cdef Tensor t
         cdef PyObject* o
         cdef PyObject** targets = PySequence_Fast_ITEMS(self.targets)
-        cdef Py_ssize_t k
+        cdef Py_ssize_t k, _each
         if self.world != world:
             return "the kernels, BLAS or the default dtype changed"
         if here.recording != self.recording or here.inference != self.inference:
             return "grad mode changed"
-        for k in range(self.nhandles):
+        for _each in range(self.nhandles):
             o = h.ref.wr_object
             if o == <PyObject*>None:
                 self.dead = True

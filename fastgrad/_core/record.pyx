@@ -3,7 +3,6 @@ from outside; and the keys of all that, which are equal where the calls did the 
 
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
 import os
