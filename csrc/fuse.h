@@ -11,7 +11,7 @@
 typedef struct {
     fg_call *calls;
     fg_view *views;         /* of all calls, one after another, at the first tile */
-    int64_t *step;          /* of each view, bytes from tile to tile: 0 for a buffer of one tile and what broadcasts */
+    int64_t *step; /* of each view, bytes from tile to tile: 0 for a buffer of one tile and what broadcasts */
     const fg_layout **last; /* ... and its layout in the last tile, which may be smaller */
     int64_t ncalls, nviews, tiles;
 } fg_fusion;

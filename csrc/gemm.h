@@ -128,11 +128,11 @@ static ALWAYS_INLINE void FN(transpose_square)(const T *from, int64_t ldf, T *to
 }
 
 /* Lane r of the result is the sum of x[r] over its lanes: the rounds of a transposition, each half added to the other. */
-static ALWAYS_INLINE void FN(halve)(const int half, FN(vec) *x) {
+static ALWAYS_INLINE void FN(halve)(const int half, FN(vec) * x) {
     for (int r = 0; r < half; r++)
         x[r] = __builtin_shufflevector(x[r], x[r + half], LOW) + __builtin_shufflevector(x[r], x[r + half], HIGH);
 }
-static ALWAYS_INLINE FN(vec) FN(lane_sums)(FN(vec) *x) {
+static ALWAYS_INLINE FN(vec) FN(lane_sums)(FN(vec) * x) {
     if (ITEM == 4) FN(halve)(8, x);
     FN(halve)(4, x);
     FN(halve)(2, x);
@@ -149,8 +149,7 @@ static void FN(turn)(int64_t rows, int64_t cols, const T *from, int64_t ldf, T *
 #if FG_VECTOR == 64
     for (; j + LANES <= cols; j += LANES) {
         int64_t p = 0;
-        for (; p + LANES <= rows; p += LANES)
-            FN(transpose_square)(from + p + j * ldf, ldf, to + p * ldt + j, ldt);
+        for (; p + LANES <= rows; p += LANES) FN(transpose_square)(from + p + j * ldf, ldf, to + p * ldt + j, ldt);
         for (; p < done; p += 4)
             for (int64_t q = j; q < j + LANES; q += 4) FN(transpose)(from + p + q * ldf, ldf, to + p * ldt + q, ldt);
     }

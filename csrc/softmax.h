@@ -90,7 +90,8 @@ static void FN(exp_columns)(T *restrict y, const T *restrict x, int64_t n, int64
 /* y = exp(x - m), s the sum of each row of y. rows <= tile_rows(n). A long row is its own tile, and is read twice only. */
 static void FN(exp_rows)(T *y, const T *x, int64_t rows, int64_t n, T *m, T *s) {
 #if FG_SHUFFLE
-    if (n <= FN(SHORT) && rows >= FN(SHORT)) { /* turned, so that vectors are full: 0.6 of the time for 64 rows of ten */
+    if (n <= FN(SHORT) &&
+        rows >= FN(SHORT)) { /* turned, so that vectors are full: 0.6 of the time for 64 rows of ten */
         T turned[2][FN(TILE)];
         TURN(n, rows, x, n, turned[0], rows);
         FN(exp_columns)(turned[1], turned[0], n, rows, rows, m, s);
