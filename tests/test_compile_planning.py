@@ -1,6 +1,6 @@
 """What planning makes of a program: calls fused tile by tile, repeated and constant ones left out, buffers shared.
 
-Programs are made with tiny tiles, so that small tensors take several of them; all are compared with eager bit for bit.
+Programs are made with small tiles, so that small tensors take several of them; all are compared with eager bit for bit.
 """
 
 import numpy as np
@@ -14,15 +14,14 @@ import fastgrad as fg
 from fastgrad import nn, optim
 
 from .compiling import bits, compiled, made, same
-from .test_compile_random import Random
 
 F = nn.functional
 
 
 @pytest.fixture
 def tiny():
-    """Tiles of eight elements, from the first element on."""
-    before = tile_calls(8, 1)
+    """Tiles of 256 elements, from the first element on."""
+    before = tile_calls(256, 1)
     yield
     tile_calls(*before)
 
@@ -58,15 +57,8 @@ BINARY = [
     lambda x, y: x + y, lambda x, y: x - y, lambda x, y: x * y, lambda x, y: x / y, lambda x, y: fg.maximum(x, y),
     lambda x, y: fg.where(x > y, x, y), lambda x, y: fg.lerp(x, y, 0.25), lambda x, y: x.abs() ** y,
 ]  # fmt: skip
-SHAPES = [
-    ((40,), (1,)),
-    ((6, 20), (20,)),
-    ((6, 20), (6, 1)),
-    ((3, 5, 7), (5, 1)),
-    ((1, 33), (1, 33)),
-    ((65, 2), ()),
-    ((0, 4), (4,)),
-]
+SHAPES = [((600,), (1,)), ((17, 96), (96,)), ((40, 80), (40, 1)), ((9, 2, 96), (2, 1)), ((1, 333), (1, 333)), ((65, 66), ())]
+SHAPES += [((129, 64), (129, 64)), ((40, 5), (5,)), ((0, 4), (4,)), ((80, 80), (80,))]
 
 
 class Chain:
@@ -104,7 +96,7 @@ moves = st.lists(
 
 
 @settings(max_examples=60, deadline=None)
-@given(moves, st.sampled_from([*SHAPES, ((12, 12), (12,))]), st.sampled_from([(8, 1), (16, 8), (48, 1)]), st.booleans())
+@given(moves, st.sampled_from(SHAPES), st.sampled_from([(256, 1), (512, 100), (768, 1)]), st.booleans())
 def test_random_chains(moves, shapes, tiles, special):
     def arguments(i):
         x = numbers(shapes[0], i)
@@ -117,12 +109,6 @@ def test_random_chains(moves, shapes, tiles, special):
         same(made(Chain, moves, numbers(shapes[0], 99)), calls=5, args=arguments)
     finally:
         tile_calls(*before)
-
-
-@pytest.mark.parametrize("first", range(0, 200, 50))
-def test_random_programs_in_tiles(tiny, first):
-    for seed in range(first, first + 50):
-        same(made(Random, seed), calls=5, args=lambda i: (numbers((4, 4), i, float), numbers((4, 4), i + 30, float)))
 
 
 # ---- what is fused -------------------------------------------------------------------------------------------------
@@ -146,7 +132,7 @@ def test_a_training_step_in_tiles(tiny):
     class Net:
         def __init__(self):
             fg.manual_seed(0)
-            self.net = nn.Sequential(nn.Linear(3, 9), nn.GELU(), nn.Linear(9, 9), nn.Tanh(), nn.Linear(9, 2))
+            self.net = nn.Sequential(nn.Linear(3, 90), nn.GELU(), nn.Linear(90, 70), nn.Tanh(), nn.Linear(70, 2))
             self.optimizer = optim.AdamW(self.net.parameters(), lr=0.01)
 
         def watch(self):
@@ -168,7 +154,7 @@ def test_bias_rows_and_columns_are_fused(tiny):
     def function(x, row, column):
         return (x + row).relu() * column + x.mT.mT
 
-    args = numbers((30, 4)), numbers((4,), 1), numbers((30, 1), 2)
+    args = numbers((30, 80)), numbers((80,), 1), numbers((30, 1), 2)
     assert fused(program(function, *args)) == 4
 
 
@@ -176,9 +162,13 @@ def test_a_single_exponent_in_a_tile_is_not_taken_for_one_that_broadcasts(tiny):
     def function(x, e):
         return x.abs() ** e + x
 
-    x, e = numbers((9, 16)), fg.full((9, 1), 2.0)
-    program(function, x, e)
-    program(function, numbers((17,)), fg.full((17,), 2.0))
+    program(function, numbers((9, 256)), fg.full((9, 1), 2.0))
+    assert fused(program(function, numbers((257,)), fg.full((257,), 2.0))) == 0
+    assert fused(program(function, numbers((258,)), fg.full((258,), 2.0))) == 3
+
+
+def test_rows_too_short_for_a_vector_are_left_alone(tiny):
+    assert fused(program(lambda x, row: (x + row).exp() * 2, numbers((300, 20)), numbers((20,), 1))) == 0
 
 
 # ---- what must not be ----------------------------------------------------------------------------------------------
@@ -192,18 +182,18 @@ def test_an_operand_written_between_is_read_before(tiny):
         y.zero_()
         return b * y + a
 
-    program(function, numbers((20,)), numbers((20,), 1))
+    program(function, numbers((600,)), numbers((600,), 1))
 
 
 def test_overlapping_views_of_one_tensor(tiny):
     def function(x):
         buffer = fg.cat([x, x])
-        buffer[1:21].add_(buffer[0:20] * 2)
-        a = buffer[4:24] * 3
-        buffer[0:20].copy_(a)
-        return buffer[3:23] + a, buffer
+        buffer[1:601].add_(buffer[0:600] * 2)
+        a = buffer[4:604] * 3
+        buffer[0:600].copy_(a)
+        return buffer[3:603] + a, buffer
 
-    program(function, numbers((20,)))
+    program(function, numbers((600,)))
 
 
 def test_a_transposed_view_of_what_a_chain_writes(tiny):
@@ -213,7 +203,7 @@ def test_a_transposed_view_of_what_a_chain_writes(tiny):
         a.mul_(3)
         return b * a, a.mT - b
 
-    program(function, numbers((12, 12)))
+    program(function, numbers((70, 70)))
 
 
 def test_an_intermediate_that_is_returned_and_used_twice(tiny):
@@ -222,22 +212,18 @@ def test_an_intermediate_that_is_returned_and_used_twice(tiny):
         b = a * a
         return a, b + a, (b - a).sum()
 
-    assert fused(program(function, numbers((30,)))) == 4
+    assert fused(program(function, numbers((900,)))) == 4
 
 
 def test_arguments_that_share_memory_are_written(tiny):
-    base = numbers((40,))
+    base = numbers((400,))
 
     def function(x, y):
         x.mul_(0.5)
         y.add_(x * 2)
         return x + y
 
-    same(
-        made(Keeps, function, base),
-        calls=6,
-        args=lambda i: (),
-    )
+    same(made(Keeps, function, base), calls=6, args=lambda i: ())
 
 
 class Keeps:
@@ -248,7 +234,7 @@ class Keeps:
         return [self.base]
 
     def step(self):
-        return self.function(self.base[0:32], self.base[8:40])
+        return self.function(self.base[0:320], self.base[80:400])
 
 
 def test_calls_that_may_fail_stay_before_what_outlives_them(tiny):
@@ -367,7 +353,7 @@ def test_chains_on_each_instruction_set(tiny, kernels):
 
     use_set(kernels)
     try:
-        step = program(function, numbers((67, 3)), numbers((3,), 1))
+        step = program(function, numbers((67, 96)), numbers((96,), 1))
         assert fused(step) > 8
     finally:
         use_set(None)

@@ -2,7 +2,11 @@
 
 A call is pointwise where its record says so; nothing here knows an op by name. Pointwise calls of one shape that share operands
 become a Group, at the place of its first call, as long as nothing in between depends on the order. The calls of a Group run as
-they would alone, over views of one tile (csrc/fuse.h), so that the result has the same bits.
+they would alone, over views of one tile (csrc/fuse.h).
+
+The result has the same bits. A kernel may round an element otherwise in the last, scalar turns of a loop than in vectors, or in a
+block with a number far out (WITHIN in csrc/elementwise.inc.c), so a tile holds whole blocks, and what broadcasts has rows of a
+length that fg_broadcast takes one by one.
 """
 
 cimport cython
@@ -13,13 +17,17 @@ from .record cimport EXTERNAL, PRODUCT, Call, Operand, Slot, draws, layout_bytes
 from .recorder cimport Record
 from .tensor cimport *
 
+cdef enum:
+    WHOLE = 256         # elements: a block of WITHIN, and so whole vectors
+    ROW = 64            # elements: the least row that fg_broadcast does not put together with others
+
 cdef int64_t TILE = 1024        # elements: with three or four operands half of a first-level cache
 cdef int64_t LEAST = 4096       # elements from which calls are gathered: fewer are in the cache in any case
 
 
 def tile_calls(int64_t tile, int64_t least):
-    """Elements of a tile, and of the smallest output that is made in tiles, for programs made from now on: for tests and
-    measurements. Returns what was set before."""
+    """Elements of a tile, a multiple of 256, and of the smallest output that is made in tiles, for programs made from now on:
+    for tests and measurements. Returns what was set before."""
     global TILE, LEAST
     before = TILE, LEAST
     TILE, LEAST = tile, least
@@ -90,18 +98,22 @@ cdef class Group:
                 if o is not None and o.layout.c.size != 1 and not (o.layout.c.flags & FG_DENSE and o.layout.c.size == total):
                     self.axis = 0
         if self.axis < 0:
-            self.tile = TILE
+            self.tile = TILE if total % TILE != 1 else TILE - WHOLE
         else:
+            if self.over.c.shape[self.over.c.ndim - 1] < ROW:
+                return False
             while self.over.c.shape[self.axis] == 1:
                 self.axis += 1
             for k in range(self.axis + 1, self.over.c.ndim):
                 inner *= self.over.c.shape[k]
-            if inner > 4 * TILE:
+            self.tile = (TILE + inner - 1) // inner
+            while self.tile * inner % WHOLE != 0:
+                self.tile += 1
+            if self.tile * inner > 8 * TILE:
                 return False
-            self.tile = max(1, TILE // inner)
             total = self.over.c.shape[self.axis]
-        if total % self.tile == 1 and self.tile > 1:
-            self.tile -= max(1, self.tile // 16)
+        if self.tile == 0:
+            return False
         self.tiles = (total + self.tile - 1) // self.tile
         return self.tiles > 1 and self.keeps_sizes()
 
