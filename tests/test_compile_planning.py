@@ -6,7 +6,7 @@ Programs are made with small tiles, so that small tensors take several of them; 
 import numpy as np
 import pytest
 from fastgrad._core.fuse import tile_calls
-from fastgrad._core.tensor import kernel_sets, use_set
+from fastgrad._core.kernels import kernel_sets, use_set
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
