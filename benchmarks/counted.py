@@ -131,6 +131,23 @@ def data_loader():
     return lambda: sum(len(x) for x, _ in loader)
 
 
+def compiled_loop():
+    """An epoch of 16 batches, shuffled: gathers, replays and what Python does for a stretch of them."""
+    net = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+    optimizer = optim.AdamW(net.parameters(), lr=1e-8)
+    data = leaf(512, 64).detach(), labels(512, 10)
+
+    @fg.compile
+    def step(x, t):
+        loss = F.cross_entropy(net(x), t)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return lambda: step.run(data, batch_size=32, shuffle=True)
+
+
 WORKLOADS = [
     recorded_mul,
     scalar_chain,
@@ -145,6 +162,7 @@ WORKLOADS = [
     step_sgd,
     step_adamw,
     data_loader,
+    compiled_loop,
 ]
 
 

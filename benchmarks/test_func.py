@@ -58,6 +58,22 @@ def test_hvp_in_gradients(benchmark, name):
     benchmark(func.hvp, loss, params, vector)
 
 
+@pytest.mark.benchmark(group="products with the Hessian")
+def test_hvp_does_not_grow_with_the_number_of_parameters(benchmark):
+    """As a multiple of a gradient, from 600 parameters to 100 times as many, all of which fit into the cache."""
+    calls = {}
+    for width in (16, 50, 160):
+        loss, params, vector = mlp(fg, F, (width, width, 10), 256)
+        gradient = func.grad(loss, tuple(range(len(params))))
+        calls["gradient", width] = lambda g=gradient, p=params: g(*p)
+        calls["hvp", width] = lambda loss=loss, p=params, v=vector: func.hvp(loss, p, v)
+    medians = interleaved(calls)
+    found = {width: medians["hvp", width] / medians["gradient", width] for width in (16, 50, 160)}
+    benchmark.extra_info["gradients, by width"] = found
+    benchmark(calls["hvp", 16])
+    assert found[160] <= 1.1 * found[16]
+
+
 @pytest.mark.benchmark(group="Hessian of Rosenbrock's function, 50 variables")
 def test_hessian(benchmark):
     x = fg.linspace(-1, 1, 50)

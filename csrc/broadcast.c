@@ -41,6 +41,46 @@ static void copy(void *to, int64_t to_step, const void *from, int64_t from_step,
 
 static inline void *at(const fg_view *v, int64_t offset) { return (char *)v->data + offset * fg_itemsize[v->dtype]; }
 
+/* Two dimensions, a dense output: a row that all rows share is laid out as often as a tile holds it, once; rows with gaps
+ * between them, as of a slice, are gathered tile by tile, without an iterator. */
+static int rows(fg_call *call, fg_loop loop, const fg_iter *it, char buffer[][TILE * 8]) {
+    enum { FLAT, SHARED, APART } kind[INPUTS + 1];
+    const fg_view *v = call->v;
+    const void *x[INPUTS] = {NULL, NULL, NULL};
+    const int64_t len = it->len, count = it->runs, most = TILE / len;
+    if (!(v[0].lay->flags & FG_DENSE) || it->ndim != 2) return 0;
+    for (int j = 1; j < it->n; j++) {
+        if (v[j].lay->flags & FG_DENSE && v[j].lay->size == v[0].lay->size) kind[j] = FLAT;
+        else if (it->stride[j][0] == 0) kind[j] = SHARED;
+        else if (it->step[j] == 1) kind[j] = APART;
+        else return 0;
+    }
+    for (int j = 1; j < it->n; j++) {
+        int64_t item = fg_itemsize[v[j].dtype], tile = most * len, held = len;
+        if (kind[j] != FLAT) x[j - 1] = buffer[j];
+        if (kind[j] != SHARED) continue;
+        copy(buffer[j], 1, v[j].data, it->step[j], len, item);
+        for (int64_t n; held < tile; held += n) { /* as much again, to the end of the tile */
+            n = held < tile - held ? held : tile - held;
+            memcpy(buffer[j] + held * item, buffer[j], (size_t)(n * item));
+        }
+    }
+    for (int64_t r = 0; r < count; r += most) {
+        int64_t n = count - r < most ? count - r : most;
+        for (int j = 1; j < it->n; j++) {
+            if (kind[j] == FLAT) x[j - 1] = at(&v[j], r * len);
+            if (kind[j] != APART) continue;
+            size_t bytes = (size_t)(len * fg_itemsize[v[j].dtype]);
+            int64_t apart = it->stride[j][0] * fg_itemsize[v[j].dtype];
+            const char *from = (const char *)v[j].data + r * apart;
+            char *to = buffer[j];
+            for (int64_t k = 0; k < n; k++, from += apart, to += bytes) memcpy(to, from, bytes);
+        }
+        loop(n * len, at(&v[0], r * len), x[0], x[1], x[2], call->attrs);
+    }
+    return 1;
+}
+
 /* Whole runs are gathered into each tile; operands that are the same for every run are laid out once. */
 static void short_runs(fg_call *call, fg_loop loop, fg_iter *it, char buffer[][TILE * 8]) {
     const fg_view *v = call->v;
@@ -124,6 +164,7 @@ int fg_broadcast(fg_call *call, fg_loop loop) {
     fg_iter it;
     fg_iter_init(&it, o, nin + 1, v);
     if (it.runs == 0) return FG_OK;
+    if (it.len <= TILE / 4 && rows(call, loop, &it, buffer)) return FG_OK;
     (it.len < SHORT_RUN ? short_runs : long_runs)(call, loop, &it, buffer);
     return FG_OK;
 }

@@ -1,8 +1,8 @@
 /* The elementwise kernels of float32 and float64, one line each:
  *     name, how many parameters it reads (p, q, r = f[0], f[1], f[2] of the attributes), value from the inputs a, b, c.
  * ARITHMETIC lines (name, value) have two inputs and loops of their own where one is a single number. TEST lines (name,
- * inputs, value) write bools; SELECT reads a bool first. POWER lines have faster values for the single exponents 2, 3 and
- * 1/2. WITHIN lines (name, test, value, value) take the first value where all elements of a block pass the test.
+ * inputs, value) write bools; SELECT reads a bool first. POWER lines have faster values for the single exponents 1, 2,
+ * 3 and 1/2. WITHIN lines (name, test, value, value) take the first value where all elements of a block pass the test.
  * `t` is the dtype: constants are cast to it.
  * A NaN must reach the result, so comparisons are written for the branch that a NaN takes. */
 
@@ -46,7 +46,7 @@ WITHIN(log, fg_is_normal(a), fg_log_normal(a), fg_log(a))
 UNARY(log2, 0, fg_log2(a))
 UNARY(log10, 0, fg_log10(a))
 UNARY(log1p, 0, fg_log1p(a))
-POWER(pow, 2, fg_pow(a, b), a * a, a * a * a, fg_sqrt(a))
+POWER(pow, 2, fg_pow(a, b), a, a * a, a * a * a, fg_sqrt(a))
 BINARY(logaddexp, 0, a == b ? a + (t)0.6931471805599453 : (a > b ? a : b) + fg_log1p_exp_below(a - b))
 BINARY(xlogy, 0, (a == 0) & (b == b) ? 0 : a * fg_log(b))
 
@@ -88,8 +88,8 @@ UNARY(hardshrink, 1, (a >= -p) & (a <= p) ? 0 : a)
 ARITHMETIC(mul_vjp, a == 0 ? 0 : a * b)
 ARITHMETIC(mul_vjp_vjp, (a == 0) | (b == 0) ? 0 : a * b)
 ARITHMETIC(div_vjp, a == 0 ? 0 : a / b)
-POWER(pow_vjp, 3, (a == 0) | (c == 0) ? 0 : a * c * fg_pow(b, c - 1), a == 0 ? 0 : a * (b + b), a == 0 ? 0 : a * (3 * b * b),
-      a == 0 ? 0 : a / (2 * fg_sqrt(b)))
+POWER(pow_vjp, 3, (a == 0) | (c == 0) ? 0 : a * c * fg_pow(b, c - 1), a, a == 0 ? 0 : a * (b + b),
+      a == 0 ? 0 : a * (3 * b * b), a == 0 ? 0 : a / (2 * fg_sqrt(b)))
 TERNARY(maximum_vjp, 0, b < c ? 0 : b == c ? a / 2 : a)
 BINARY(clamp_vjp, 2, (b >= p) & (b <= q) ? a : 0)
 BINARY(hardtanh_vjp, 2, (b > p) & (b < q) ? a : 0)

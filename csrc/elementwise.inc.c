@@ -33,15 +33,17 @@
 #define POWER(name, arity, ...)                     \
     POWER_OF(name##_f32, float, arity, __VA_ARGS__) \
     POWER_OF(name##_f64, double, arity, __VA_ARGS__)
-#define POWER_OF(name, T, arity, general, two, three, half)                 \
+#define POWER_OF(name, T, arity, general, one, two, three, half)            \
     LOOP(name, T, T, T, LOAD_##arity, P_0, general)                         \
+    LOOP(name##_one, T, T, T, LOAD_##arity, P_0, one)                       \
     LOOP(name##_two, T, T, T, LOAD_##arity, P_0, two)                       \
     LOOP(name##_three, T, T, T, LOAD_##arity, P_0, three)                   \
     LOOP(name##_half, T, T, T, LOAD_##arity, P_0, half)                     \
     static int FG_SET(name)(fg_call * call) {                               \
         const fg_view *exponent = &call->v[arity];                          \
         T e = exponent->lay->size == 1 ? *(const T *)exponent->data : 0;    \
-        return fg_broadcast(call, e == 2        ? FG_SET(name##_two_loop)   \
+        return fg_broadcast(call, e == 1        ? FG_SET(name##_one_loop)   \
+                                  : e == 2      ? FG_SET(name##_two_loop)   \
                                   : e == 3      ? FG_SET(name##_three_loop) \
                                   : e == (T)0.5 ? FG_SET(name##_half_loop)  \
                                                 : FG_SET(name##_loop));     \

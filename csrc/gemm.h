@@ -402,6 +402,10 @@ static void FN(gemm)(int64_t m, int64_t n, int64_t k, const T *a, int64_t rsa, i
         FN(outer)(m, n, a, rsa, b, c, ldc, add);
         return;
     }
+    if (n == 1 && ldc == 1 && m > 1 && m * k < 65536) { /* a column is a row of the transposed product */
+        FN(gemm)(1, m, k, b, 0, rsb, a, csa, rsa, c, m, add);
+        return;
+    }
     if (m == 1 && csb == 1 && n >= LANES && n * k < 65536 && !add) {
         FN(row_times)(n, k, a, csa, b, rsb, c);
         return;

@@ -114,8 +114,29 @@ static void transfer(const fg_attrs *a, const plan *p, const fg_view *x, const f
         }
 }
 
+/* Whole rows of a dense x, named by one vector: how batches are gathered. The indices have been checked. */
+static void take_rows(fg_call *c) {
+    const fg_view *x = c->v + 1;
+    const int64_t *at = c->v[2].data, count = c->v[2].lay->size, rows = x->lay->shape[0];
+    const int64_t bytes = fg_itemsize[x->dtype] * (x->lay->size / rows);
+    char *y = c->v[0].data;
+    for (int64_t k = 0; k < count; k++) {
+        const char *row = (const char *)x->data + (at[k] < 0 ? at[k] + rows : at[k]) * bytes;
+        if (bytes == 4) ((uint32_t *)y)[k] = *(const uint32_t *)row;
+        else if (bytes == 8) ((uint64_t *)y)[k] = *(const uint64_t *)row;
+        else memcpy(y + k * bytes, row, (size_t)bytes);
+    }
+}
+
 /* index: y, x, indices. */
 static int index_(fg_call *c) {
+    const fg_view *x = c->v + 1, *rows = c->v + 2;
+    if (c->attrs->axes == 1 && c->attrs->axis == 0 && x->lay->flags & FG_DENSE && x->lay->size &&
+        rows->lay->ndim == 1 && rows->lay->flags & FG_DENSE) {
+        int code = check(c, rows, x->lay->shape[0], c->attrs->i[0] == 1);
+        if (code == FG_OK) take_rows(c);
+        return code;
+    }
     plan p;
     int code = make_plan(c, c->v[1].lay, c->v + 2, &p);
     if (code) return code;

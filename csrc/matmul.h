@@ -22,6 +22,14 @@ static int FN(matmul)(fg_call *call) {
             FN(gemm)(it.len, n, k, left + it.at[0], it.step[0], csa, right, rsb, csb, to + run * it.len * n, n, 0);
         return FG_OK;
     }
+    if (na <= 2 && n == 1) { /* one matrix for a stack of columns: they are the rows of a product with its transpose */
+        fg_layout room;
+        fg_view columns = FG_SET(cut)(call->v + 2, 1, &room);
+        FG_SET(iterate_rows)(&it, 1, &columns);
+        for (int64_t run = 0; run < it.runs; run++, fg_iter_next(&it))
+            FN(gemm)(it.len, m, k, right + it.at[0], it.step[0], rsb, left, csa, rsa, to + run * it.len * m, m, 0);
+        return FG_OK;
+    }
     FG_SET(iterate_batch)(&it, call->v, y->ndim - (na > 1) - (nb > 1), call->v + 1);
     for (int64_t run = 0; run < it.runs; run++, fg_iter_next(&it))
         for (int64_t i = 0; i < it.len; i++, to += m * n)

@@ -8,8 +8,9 @@ static const fg_set *const sets[] = {&fg_set_avx512, &fg_set_avx2, &fg_set_neon,
 enum { NSETS = sizeof sets / sizeof *sets };
 
 /* Kernels compiled once, not per set: they move data, or must give the same numbers everywhere. */
-extern const fg_entry fg_copy_entries[], fg_index_entries[], fg_random_entries[], fg_view_entries[];
-static const fg_entry *const common[] = {fg_copy_entries, fg_index_entries, fg_random_entries, fg_view_entries, NULL};
+extern const fg_entry fg_copy_entries[], fg_index_entries[], fg_random_entries[], fg_sort_entries[], fg_view_entries[];
+static const fg_entry *const common[] = {fg_copy_entries, fg_index_entries, fg_random_entries,
+                                         fg_sort_entries, fg_view_entries,  NULL};
 
 /* Written at import only (and by the tests that walk through the sets). */
 static const fg_set *chosen = &fg_set_baseline;

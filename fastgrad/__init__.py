@@ -68,7 +68,12 @@ from math import e, inf, nan, pi  # noqa: E402
 newaxis = None
 
 _MODULES = ("autograd", "cuda", "datasets", "diagnostics", "func", "nn", "optim", "profiler", "utils", "viz")
-_FROM_MODULES = {"detect_anomaly": "diagnostics", "load": "serialization", "save": "serialization"}
+_FROM_MODULES = {
+    "detect_anomaly": "diagnostics",
+    "load": "serialization",
+    "parallel_map": "_parallel",
+    "save": "serialization",
+}
 
 
 def __getattr__(name):

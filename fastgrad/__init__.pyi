@@ -304,6 +304,7 @@ from fastgrad._core import where as where
 from fastgrad._core import xlogy as xlogy
 from fastgrad._core import zeros as zeros
 from fastgrad._core import zeros_like as zeros_like
+from fastgrad._parallel import parallel_map as parallel_map
 from fastgrad._printing import set_printoptions as set_printoptions
 from fastgrad.diagnostics import detect_anomaly as detect_anomaly
 from fastgrad.serialization import load as load

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastgrad.bench import chart, compare, contenders, floor, graphs, harness, memory, report, steps
+from fastgrad.bench import chart, compare, contenders, derivatives, floor, graphs, harness, memory, report, steps
 from fastgrad.bench.command import SECTIONS, measure, parser
 from fastgrad.bench.problem import Net, NotTimedError, Problem, checked, gradient
 from fastgrad.bench.results import Measure, Run, Table, Verdict
@@ -161,6 +161,22 @@ def test_a_contender_with_other_losses_is_not_timed():
 
     with pytest.raises(NotTimedError, match="the loss of step 0 is"):
         checked(Wrong, Problem(steps.ROWS[0].net))
+
+
+def test_derivatives_that_are_timed_are_right():
+    """Every way to the product with the Hessian, and the matrices compiled and not."""
+    import fastgrad
+
+    values = derivatives._values(8, (4, 5, 3))
+    gradient, products = derivatives._mlp(fastgrad, *values)
+    compiled, more = derivatives._compiled_mlp(fastgrad, *values)
+    assert len(products) == 2
+    assert all(derivatives._is_right(gradient, product) for product in [*products.values(), *more.values()])
+    assert not derivatives._is_right(gradient, compiled)
+    eager, program = derivatives._eager(fastgrad), derivatives._compiled(fastgrad)
+    assert set(eager) == set(program) == set(derivatives.LIMITS)
+    for name, call in eager.items():
+        np.testing.assert_allclose(program[name]().numpy(), call().numpy(), rtol=1e-5, atol=1e-4)
 
 
 def test_interleaved_times_are_of_one_unit_of_work(monkeypatch):

@@ -17,9 +17,9 @@ F = nn.functional
 
 OPTIMIZERS = {
     "sgd": (lambda ps: optim.SGD(ps, lr=0.1), 3),
-    "momentum": (lambda ps: optim.SGD(ps, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01), 4),
-    "adam": (lambda ps: optim.Adam(ps, lr=0.01, amsgrad=True), 4),
-    "adamw": (lambda ps: optim.AdamW(ps, lr=0.01), 4),
+    "momentum": (lambda ps: optim.SGD(ps, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01), 3),
+    "adam": (lambda ps: optim.Adam(ps, lr=0.01, amsgrad=True), 3),
+    "adamw": (lambda ps: optim.AdamW(ps, lr=0.01), 3),
 }
 
 
@@ -68,8 +68,8 @@ def test_200_steps_with_batch_norm_dropout_clipping_groups_and_a_schedule():
         assert bits(results[0]) == bits(results[1]), i
         assert bits(a.watch()) == bits(b.watch()), i
         assert bits(streams[a]) == bits(streams[b]), i
-    assert h.records == 4
-    assert h.replays == 196
+    assert h.records == 3
+    assert h.replays == 197
 
 
 class Accumulating(Net):  # zero_grad and step outside: entry states alternate
@@ -142,7 +142,7 @@ def test_seeding_the_generator_between_calls():
         if i == 7:
             net.gen.manual_seed(1)
 
-    same(made(Dropping), between=seed, records=4)
+    same(made(Dropping), between=seed, records=3)
 
 
 def test_train_and_eval_are_two_programs():
@@ -209,7 +209,7 @@ def test_a_learning_rate_set_between_calls():
     def schedule(i, net):
         net.opt.param_groups[0]["lr"] = 0.1 * 0.9**i
 
-    same(made(Net), between=schedule, records=4)
+    same(made(Net), between=schedule, records=3)
 
 
 def test_a_schedule_stepped_inside_is_refused():

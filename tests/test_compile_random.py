@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import fastgrad as fg
 from fastgrad import nn
@@ -70,3 +72,94 @@ def test_random_programs(first):
 
     for seed in range(first, first + 25):
         same(made(Random, seed), calls=7, args=lambda i: (double(i), double(i + 30)))
+
+
+# ---- programs that hypothesis chooses, and shrinks where one differs ----------------------------------------------------
+
+SHAPES = [(), (3,), (1, 3), (2, 1), (2, 3), (2, 2, 3)]
+UNARY = [fg.tanh, fg.relu, fg.sigmoid, fg.square, fg.neg]
+BINARY = [fg.add, fg.mul, fg.sub, fg.maximum]
+
+
+def values(seed, shape):
+    return fg.tensor(np.random.default_rng(seed).normal(size=shape))
+
+
+def broadcast(a, b):
+    return all(m == n or 1 in (m, n) for m, n in zip(a.shape[::-1], b.shape[::-1], strict=False))
+
+
+class Chosen:
+    """A program as a list of instructions: (what, which tensor, which other one, a choice)."""
+
+    def __init__(self, instructions):
+        self.instructions = instructions
+        self.outside = [values(k, shape) for k, shape in enumerate(SHAPES)]
+        self.gen = fg.Generator().manual_seed(1)
+
+    def watch(self):
+        return self.outside
+
+    def step(self, *given):
+        pool, out = [*given, *self.outside], []
+        for what, i, j, k in self.instructions:
+            a = pool[i % len(pool)]
+            fitting = [b for b in pool if broadcast(a, b)]
+            made = getattr(self, what)(a, fitting[j % len(fitting)], k, out)
+            if made is not None:
+                pool.append(made)
+        return {"last": pool[-1], "others": out}
+
+    def unary(self, a, b, k, out):
+        return UNARY[k % len(UNARY)](a)
+
+    def binary(self, a, b, k, out):
+        return BINARY[k % len(BINARY)](a, b)
+
+    def product(self, a, b, k, out):
+        if a.ndim and b.ndim and a.shape[-1] == b.shape[-1]:
+            return a @ (b if b.ndim == 1 else b.mT)
+        return None
+
+    def view(self, a, b, k, out):
+        if a.ndim < 2:
+            return a.reshape(1, -1)
+        return [a.mT, a[0], a[..., 1:], a.reshape(-1), a.unsqueeze(0).expand(2, *a.shape)][k % (5 if a.ndim < 4 else 4)]
+
+    def reduction(self, a, b, k, out):
+        return a.sum() if a.ndim == 0 or k % 3 == 0 else a.mean(k % a.ndim, keepdim=k % 2 == 0)
+
+    def in_place(self, a, b, k, out):
+        if a.ndim >= b.ndim and a.numel() == (a + b).numel() and a.is_contiguous() and a.ndim == (a + b).ndim:
+            a.mul_(0.5).add_(b, alpha=0.25) if k % 2 else a.copy_(b)
+
+    def dropped(self, a, b, k, out):
+        return fg.dropout(a, 0.3, generator=self.gen)
+
+    def returned(self, a, b, k, out):
+        out.append(a)
+
+    def derivative(self, a, b, k, out):
+        leaf = a.detach().requires_grad_()
+        y = (leaf.tanh() * b).sum()
+        if k % 2:
+            (g,) = fg.autograd.grad(y, leaf, create_graph=True)
+            y = (g * g).sum()
+        (g,) = fg.autograd.grad(y, leaf)
+        return g
+
+
+KINDS = ["unary", "binary", "product", "view", "reduction", "in_place", "dropped", "returned", "derivative"]
+small = st.integers(0, 11)
+
+
+@settings(max_examples=150, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(st.tuples(st.sampled_from(KINDS), small, small, small), min_size=1, max_size=12),
+    st.lists(st.sampled_from(SHAPES), min_size=1, max_size=3),
+)
+def test_programs_of_hypothesis(instructions, shapes):
+    def args(i):
+        return [values(100 * i + k, shape) for k, shape in enumerate(shapes)]
+
+    same(made(Chosen, instructions), calls=5, need=2, args=args)

@@ -61,6 +61,40 @@ def test_side_effects_are_refused(method, words):
     refused(getattr(Holder(), method), words)
 
 
+def test_the_line_of_a_side_effect_is_named():
+    o = Holder()
+
+    def f(x):
+        y = x + 1.0
+        o.h_new = x * 3.0
+        return y
+
+    line = f.__code__.co_firstlineno + 2
+    refused(f, f"side effect: the tensor made at test_compile_refused.py:{line} outlives the call")
+
+
+def test_the_line_of_a_number_that_changes_is_named():
+    c = [0.0]
+
+    def f(x):
+        c[0] += 0.5
+        return x * c[0]
+
+    line = f.__code__.co_firstlineno + 2
+    refused(f, f"becomes a tensor at test_compile_refused.py:{line} differs")
+
+
+def test_a_number_that_changes_after_recording_is_frozen_until_it_is_passed():
+    c = [1.0]
+    frozen, passed = compiled(lambda x: x * c[0]), compiled(lambda x, scale: x * scale)
+    for i in range(4):
+        frozen(inputs(i))
+    c[0] = 2.0
+    assert bits(frozen(inputs(0))) == bits(inputs(0))
+    for scale in (1.0, 1.0, 2.0, 2.0, 2.0):
+        assert bits(passed(inputs(0), scale)) == bits(inputs(0) * scale)
+
+
 def test_a_tensor_with_history_from_outside_is_refused():
     o = Holder()
     o.hw = o.w * 2.0

@@ -94,6 +94,33 @@ def test_values_and_gradients_are_pytorchs(name):
         np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "int32", "uint8", "bool"])
+@pytest.mark.parametrize("n", [0, 1, 2, 16, 17, 33, 1000])
+def test_the_order_is_numpys(n, dtype):
+    """Stable, in rows of any layout, both ways; -0 and 0 are equal, infinities and NaN at the ends."""
+    values = np.random.default_rng(n).integers(-9 if dtype[0] in "fi" else 0, 9, size=(3, n)).astype(dtype)
+    if dtype[0] == "f" and n > 16:
+        values[0, 3:9] = [np.nan, -0.0, 0.0, np.inf, -np.inf, np.nan]
+    x = fg.tensor(values)
+    assert x.argsort(1).dtype is fg.int64
+    np.testing.assert_array_equal(x.argsort(1).numpy(), np.argsort(values, 1, kind="stable"))
+    np.testing.assert_array_equal(x.T.argsort(0).numpy(), np.argsort(values.T, 0, kind="stable"))
+    np.testing.assert_array_equal(x.argsort(0).numpy(), np.argsort(values, 0, kind="stable"))
+    down = n - 1 - np.flip(np.argsort(np.flip(values, 1), 1, kind="stable"), 1)
+    np.testing.assert_array_equal(x.argsort(1, descending=True).numpy(), down)
+
+
+def test_sorting_compiles():
+    compiled = fg.compile(lambda x: (x.sort().values, x.topk(2).indices, x.median()))
+    for k in range(6):
+        x = fg.tensor(np.random.default_rng(k).normal(size=(4, 5)))
+        values, indices, middle = compiled(x)
+        np.testing.assert_array_equal(values.numpy(), np.sort(x.numpy()))
+        np.testing.assert_array_equal(indices.numpy(), np.argsort(-x.numpy())[:, :2])
+        assert middle.item() == np.sort(x.numpy().ravel())[9]
+    assert compiled.replays >= 3
+
+
 def test_order_of_ties_and_nan():
     x = fg.tensor([2.0, float("nan"), 1.0, 2.0, 1.0])
     assert x.argsort().tolist() == [2, 4, 0, 3, 1]

@@ -1,5 +1,7 @@
 """What a gradient costs: counted from the records of the operations that run, not timed."""
 
+import itertools
+
 import numpy as np
 import pytest
 from fastgrad._core.watch import Watcher
@@ -92,3 +94,29 @@ def test_operations_and_saved_bytes_are_linear_in_depth():
     assert r_squared(depths, held) > 0.999999
     assert r_squared(depths, operations) > 0.999999
     assert held[-1] == 64 * held[0]
+
+
+def net_loss(sizes, batch):
+    """A loss of a list of parameters, and parameters."""
+    x, labels = fg.randn(batch, sizes[0]), fg.arange(batch) % sizes[-1]
+    params = [fg.randn(*shape) for n, m in itertools.pairwise(sizes) for shape in ((m, n), (m,))]
+
+    def loss(params):
+        h = x
+        for k in range(0, len(params), 2):
+            h = nn.functional.linear(h, params[k], params[k + 1])
+            h = h.tanh() if k + 2 < len(params) else h
+        return nn.functional.cross_entropy(h, labels)
+
+    return loss, params
+
+
+def test_a_product_with_the_hessian_costs_as_many_gradients_whatever_the_number_of_parameters():
+    """Products of matrices: 8 against 3 in a hidden layer, 3 against 2 in the first, where no gradient of the input is wanted."""
+    for width in (10, 30, 100, 300):
+        loss, params = net_loss((width, width, width), 16)
+        vector = [fg.ones_like(p) for p in params]
+        gradient = counted(lambda loss=loss, params=params: fg.func.grad(loss)(params), PRODUCTS)
+        product = counted(lambda loss=loss, p=params, v=vector: fg.func.hvp(loss, (p,), (v,)), PRODUCTS)
+        assert gradient == 5 * 2 * 16 * width**2
+        assert product == 11 * 2 * 16 * width**2

@@ -1,5 +1,6 @@
 """Elementwise functions: derivatives at kinks and singular points, parameters, dtypes, errors."""
 
+import itertools
 import math
 
 import numpy as np
@@ -200,3 +201,24 @@ def test_isclose_of_integers_has_a_tolerance():
     assert fg.isclose(fg.tensor([0], dtype=fg.uint8), fg.tensor([255], dtype=fg.uint8), atol=1.0).tolist() == [False]
     with pytest.raises(RuntimeError, match="rtol and atol"):
         fg.isclose(a, b, atol=-1.0)
+
+
+@pytest.mark.parametrize("columns", [1, 3, 49, 64, 128, 129, 600])
+def test_rows_of_every_kind_beside_each_other(columns):
+    """Dense, a slice, one row for all, one number for each row, turned around: in matrices of fewer and more rows than a tile."""
+    rng = np.random.default_rng(columns)
+    for count in (1, 2, 11, 50):
+        base = rng.normal(size=(count + 1, columns + 2)).astype(np.float32)
+        turned = rng.normal(size=(columns, count)).astype(np.float32)
+        kinds = [
+            (fg.tensor(base[1:, 2:].copy()), base[1:, 2:]),
+            (fg.tensor(base)[1:, 1:-1], base[1:, 1:-1]),
+            (fg.tensor(base)[0, 2:], base[0, 2:]),
+            (fg.tensor(base)[1:, :1], base[1:, :1]),
+            (fg.tensor(turned).T, turned.T),
+        ]
+        for (a, x), (b, y) in itertools.product(kinds, kinds):
+            np.testing.assert_array_equal((a * b).numpy(), x * y)
+            np.testing.assert_array_equal((a < b).numpy(), x < y)
+            for c, z in kinds:
+                np.testing.assert_array_equal(fg.where(a > 0, b, c).numpy(), np.where(x > 0, y, z))

@@ -194,6 +194,7 @@ def test_the_laplacian():
         (lambda: F.vjp(lambda x: x, t(1))[1](t(1, 2)), ValueError, "shape"),
         (lambda: F.vjp(lambda x: (x, x), t(1))[1](t(1)), ValueError, "structure"),
         (lambda: F.jacobian(lambda x: x, mode="sideways"), ValueError, "mode"),
+        (lambda: F.jacfwd(lambda x: x, randomness="some"), ValueError, "jacfwd: randomness"),
         (lambda: F.jacrev(lambda x: x, chunk_size=0)(t(1, 2)), ValueError, "chunk_size"),
         (lambda: F.hvp(lambda x: x, t(1, 2), t(1, 2)), RuntimeError, "one real number"),
         (lambda: F.jacrev(lambda x: x.tolist())(t(1, 2)), TypeError, "Tensors"),

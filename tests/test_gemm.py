@@ -85,6 +85,8 @@ BATCHES = [
     ((2, 3), (4, 3, 5)),
     ((3,), (4, 3, 5)),
     ((4, 2, 3), (3,)),
+    ((2, 3), (4, 3, 1)),
+    ((3,), (2, 4, 3, 1)),
     ((0, 2, 3), (3, 5)),
     ((1, 2, 3), (0, 3, 5)),
 ]
@@ -98,6 +100,9 @@ def test_vectors_and_batches_against_numpy(product, left, right):
     if len(left) == 3:  # a batch whose axes do not merge
         swapped = fg.tensor(np.ascontiguousarray(np.swapaxes(a, 0, 1))).transpose(0, 1)
         np.testing.assert_array_equal((swapped @ fg.tensor(b)).numpy(), a @ b)
+    if len(right) > 2:
+        swapped = fg.tensor(np.ascontiguousarray(np.swapaxes(b, 0, 1))).transpose(0, 1)
+        np.testing.assert_array_equal((fg.tensor(a) @ swapped).numpy(), a @ b)
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8])
@@ -152,7 +157,7 @@ def real(rng, *shape):
     return fg.tensor(rng.normal(size=shape), requires_grad=True)
 
 
-@pytest.mark.parametrize(("left", "right"), BATCHES[:9])
+@pytest.mark.parametrize(("left", "right"), BATCHES[:11])
 def test_derivatives_of_matmul_to_second_order(left, right):
     rng = np.random.default_rng(5)
     a, b = real(rng, *left), real(rng, *right)

@@ -526,3 +526,13 @@ def test_a_graph_that_fans_out_is_freed():
     del y
     gc.collect()
     assert not any(r() is not None for r in refs)
+
+
+def test_set_grad_enabled_switches_at_once_and_back_at_the_end():
+    for mode in (False, True):
+        with fg.set_grad_enabled(mode), fg.set_grad_enabled(not mode):
+            assert fg.is_grad_enabled() is not mode
+        assert fg.is_grad_enabled()
+    fg.set_grad_enabled(False)
+    assert not fg.is_grad_enabled()
+    fg.set_grad_enabled(True)

@@ -19,6 +19,7 @@ FAMILIES = (
     "multi",
     "function",
     "random",
+    "order",
     "compose",
 )
 for _name in FAMILIES:

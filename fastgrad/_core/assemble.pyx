@@ -9,6 +9,7 @@ from libc.string cimport memcpy, memset
 from .fuse cimport Group
 from .memory cimport exact_storage
 from .program cimport PyWeakReference, Program, Result, Target, bind_t, handle_t, range_t
+from .random cimport current
 from .record cimport CONSTANT, EXTERNAL, UNREAD, Call, GradSlot, Handle, Operand, Slot, draws, layout_bytes, module_changes
 from .recorder cimport Record
 from .schedule cimport Schedule, members, schedule
@@ -216,6 +217,8 @@ cdef int64_t fill_call(Program p, fg_call* f, Call c, list binds, dict source, d
         a = new_attrs()
         a.c = c.attrs.c
         p.streams.append((a, c.attrs.py))
+        if c.attrs.py is current():
+            p.drawn = c.attrs.py
     p.kept.append(a)
     f.kernel = c.op.kernels[c.common]
     f.attrs = NULL if a is None else &a.c

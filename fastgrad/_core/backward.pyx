@@ -20,6 +20,7 @@ cdef extern from "Python.h":
     void raw_incref "Py_INCREF"(PyObject*)
     void raw_decref "Py_DECREF"(PyObject*)
     void raw_xdecref "Py_XDECREF"(PyObject*)
+    Py_ssize_t holders "Py_REFCNT"(PyObject*)
     object PyObject_Vectorcall(PyObject* call, PyObject** args, size_t nargs, PyObject* kwnames)
 
 cdef extern from *:
@@ -286,10 +287,18 @@ cdef Tensor owned(Tensor g):
 
 cdef Tensor dense_gradient(PyObject* held):
     """The gradient in `held` as the user gets it: itself where the tape alone holds it, else a copy."""
-    if (fg_sole(held) and fg_sole(<void*>(<Tensor>held).storage) and (<Tensor>held).layout.c.flags & FG_DENSE
-            and not (<Tensor>held).flags & SPECIAL):
-        return <Tensor>held
-    return owned(<Tensor>held)
+    return <Tensor>held if unshared(held, 1) else owned(<Tensor>held)
+
+
+cdef bint unshared(PyObject* held, int tensors) noexcept:
+    """Whether `held` is the only reference to a dense tensor, of whose memory it is number `tensors`: a batch shares it with its
+    values."""
+    if not fg_sole(held):
+        return False
+    if (<Tensor>held).flags & BOXED:
+        return unshared(<PyObject*>(<Tensor>held).extra.inner, tensors + 1)
+    return (holders(<PyObject*>(<Tensor>held).storage) == tensors and (<Tensor>held).layout.c.flags & FG_DENSE
+            and not (<Tensor>held).flags & SPECIAL)
 
 
 cdef int into_leaf(Leaf leaf, bint recording) except -1:
@@ -598,24 +607,48 @@ cdef bint other_leaves(order_t* order) noexcept:
     return False
 
 
-cdef bint leads_elsewhere(Tensor y, list wanted) except -1:
-    cdef order_t order
-    cdef int64_t k
-    cdef Tensor t
+cdef int survey(order_t* order, list outputs) except -1:
+    """The history of the outputs in order, outside of a run."""
     global last_run
-    begin(&order)
     last_run += 1
     if last_run == 0:
         last_run = 1
+    return sort(order, outputs, last_run, True)
+
+
+cdef void leave_order(order_t* order) noexcept:
+    cdef int64_t k
+    for k in range(order.count):
+        raw_decref(order.nodes[k])
+    end(order)
+
+
+cdef bint leads_elsewhere(Tensor y, list wanted) except -1:
+    cdef order_t order
+    cdef Tensor t
+    begin(&order)
     try:
-        sort(&order, [y], last_run, True)
+        survey(&order, [y])
         for t in wanted:
             t.node.state |= N_NEEDED
         return other_leaves(&order)
     finally:
+        leave_order(&order)
+
+
+cdef int64_t widest(list outputs) except -1:
+    cdef order_t order
+    cdef int64_t k, most = 0
+    cdef Node n
+    begin(&order)
+    try:
+        survey(&order, outputs)
         for k in range(order.count):
-            raw_decref(order.nodes[k])
-        end(&order)
+            n = <Node>order.nodes[k]
+            most = max(most, n.lay.c.size * fg_itemsize[n.dtype])
+        return most
+    finally:
+        leave_order(&order)
 
 
 cdef int forget_run(uint32_t me) except -1:

@@ -1,22 +1,20 @@
 """vmap: how an op runs on a whole batch, from the kind of its shape rule or the batch rule of its record.
 
 The newest batch is taken off the operands; the op runs on the values, their batch in front, and its result is a batch again.
-An op without a rule runs once for each element, and says so once.
+An op without a rule is an error: running it once for each element would hide how slow that is.
 """
 
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memmove
 
-import warnings
-
 from .levels cimport *
 from .promote cimport cast, common_dtype, wanted_dtype
-from .shape cimport swapped, unsqueezed
+from .shape cimport expand_to, swapped, unsqueezed
 from .tensor cimport *
 from .views cimport apply_view, apply_views
 
-from .table import PATTERN, ROWS, composed, functions
+from .table import PATTERN, ROWS, composed
 
 cdef Op RESHAPE = declare("reshape")
 cdef Op EXPAND = declare("expand")
@@ -24,9 +22,7 @@ cdef Op PERMUTE = declare("permute")
 cdef Op SLICE = declare("slice")
 cdef Op SPLIT = declare("split")
 cdef Op MATMUL = declare("matmul")
-
-cdef set looped = set()             # names of ops that have said so
-
+cdef Op LINEAR = declare("linear")
 
 cdef object on_batch(Op op, PyObject** xs, int n, Attrs a, uint32_t level):
     cdef list values = [], logical = []
@@ -57,6 +53,10 @@ cdef object on_batch(Op op, PyObject** xs, int n, Attrs a, uint32_t level):
 
 
 cdef object run_rule(Op op, Attrs a, uint32_t level, int64_t size, int which, list logical, list values):
+    if (which == 1 or which == 2) and (op is MATMUL or op is LINEAR) and level_of(level).unit:
+        y = rows_of_matrix(op, level_of(level), which, logical, values)
+        if y is not None:
+            return boxed(<Tensor>y, level)
     if op.batch is None:
         if op.elementwise or op.shape == "BROADCAST" or (op.shape == "SAME" and len(values) == 1 and not op.dense):
             return boxes(elementwise(op, a, which, logical, values), level, size)
@@ -65,14 +65,13 @@ cdef object run_rule(Op op, Attrs a, uint32_t level, int64_t size, int which, li
         if op.shape == "MATMUL":
             return boxes(product(<Tensor>logical[0], <Tensor>values[0], <Tensor>logical[1], <Tensor>values[1], which),
                          level, size)
-        return boxes(one_by_one(op, a, size, which, values), level, size)
+        raise NotImplementedError(f"{op.name}: has no rule for batches, so it cannot run inside vmap")
     if type(op.batch) is composed:
         y = op.batch.rule(a, *logical)
         if y is not NotImplemented:
             return y
     elif op.batch != ROWS and op.batch != PATTERN:
-        y = op.batch(a, size, which, values)
-        return boxes(one_by_one(op, a, size, which, values) if y is NotImplemented else y, level, size)
+        return boxes(op.batch(a, size, which, values), level, size)
     return boxes(in_front(op, a, level, size, logical), level, size)
 
 
@@ -80,6 +79,49 @@ cdef object boxes(object y, uint32_t level, int64_t size):
     if type(y) is Tensor:
         return boxed(<Tensor>y, level)
     return tuple([None if t is None else boxed(<Tensor>t, level) for t in y])
+
+
+cdef object rows_of_matrix(Op op, level_t* level, int which, list logical, list values):
+    """The product of unit vectors, as Jacobians begin with, and a matrix: rows of the matrix, without a product or a copy.
+    Older batches repeat both."""
+    cdef Tensor units = values[which - 1], matrix = logical[2 - which], rows
+    cdef int k, ndim = units.layout.c.ndim
+    cdef int64_t* shape = units.layout.c.shape
+    if not is_basis(units, level) or units.dtype != matrix.dtype or matrix.layout.c.ndim != 2 or (which == 2 and ndim > 2):
+        return None
+    if op is LINEAR and (which == 2 or logical[2] is not None):
+        return None
+    if op is LINEAR or which == 2:
+        matrix = swapped(matrix, 0, 1)
+    if shape[ndim - 1] != matrix.layout.c.shape[0]:
+        return None
+    rows = matrix.narrow(0, level.first, level.size)
+    for k in range(1, ndim - 1):
+        rows = expanded_at(rows, k, shape[k])
+    return rows
+
+
+cdef bint is_basis(Tensor x, level_t* level) noexcept:
+    """Whether x is the unit vectors of the level, untouched; between their number and their elements it may repeat them."""
+    cdef const fg_layout* l = &x.layout.c
+    cdef int k, last = l.ndim - 1
+    if x.storage.birth != level.unit or x.storage.version or x.flags & (BOXED | DUAL | REQUIRES_GRAD):
+        return False
+    if last < 1 or l.shape[0] != level.size:
+        return False
+    for k in range(1, last):
+        if l.stride[k] != 0:
+            return False
+    return l.stride[last] == 1 and l.stride[0] == l.shape[last] and x.data == x.storage.data
+
+
+cdef Tensor expanded_at(Tensor x, int axis, int64_t size):
+    """x repeated along a new dimension."""
+    cdef int64_t shape[8]
+    cdef int k
+    for k in range(x.layout.c.ndim + 1):
+        shape[k] = size if k == axis else x.layout.c.shape[k if k < axis else k - 1]
+    return expand_to(unsqueezed(x, axis), x.layout.c.ndim + 1, shape)
 
 
 # ---- the kinds -----------------------------------------------------------------------------------------------------
@@ -189,24 +231,6 @@ cdef object in_front(Op op, Attrs a, uint32_t level, int64_t size, list logical)
         grow(b, size)
     y = apply_list(op, values, b)
     return y.squeeze(1) if numbers and op.batch != PATTERN and y.ndim > 1 else y
-
-
-cdef object one_by_one(Op op, Attrs a, int64_t size, int which, list values):
-    cdef int64_t k
-    cdef int i
-    cdef list rows = [], row
-    if op.name not in looped:
-        looped.add(op.name)
-        warnings.warn(f"vmap: {op.name} has no rule for batches and runs once for each element", UserWarning, stacklevel=2)
-    if size == 0:
-        raise RuntimeError(f"vmap: {op.name} has no rule for batches, and an empty batch has no element to run it for")
-    for k in range(size):
-        row = [x.select(0, k) if which >> i & 1 else x for i, x in enumerate(values)]
-        rows.append(apply_list(op, row, a))
-    stack = functions["stack"]
-    if type(rows[0]) is Tensor:
-        return stack(rows)
-    return tuple([None if part[0] is None else stack(part) for part in zip(*rows)])
 
 
 # ---- views ---------------------------------------------------------------------------------------------------------

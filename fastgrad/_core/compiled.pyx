@@ -6,17 +6,14 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
 import functools
-import types
 import warnings
-import weakref
-
-import numpy as np
 
 from .assemble cimport assembled
+from .loop cimport Loop, Rows, steady
 from .program cimport Program
-from .recorder cimport Record, collected, difference, frozen
+from .recorder cimport Record, difference
+from .signature cimport Signature, replaced, signature
 from .tensor cimport *
-from .views cimport settle
 
 from .recorder import CompileError
 
@@ -24,121 +21,6 @@ cdef enum:
     FEW = 16                # tensor arguments that need no allocation
     MOST = 64               # programs that are kept: what was rebound again and again left some that will never hold
     MANY = 16               # programs of one function from which a warning says what keeps changing
-
-
-# ---- arguments -----------------------------------------------------------------------------------------------------
-
-cdef enum:
-    TENSOR, SIMPLE, OBJECT, ITEMS, DICT
-
-
-@cython.final
-cdef class Signature:
-    """What a program asks of its arguments: the structure, layouts and dtypes of tensors, static values."""
-
-    cdef int kind, dtype
-    cdef Layout layout
-    cdef type type
-    cdef object value           # SIMPLE: the value; OBJECT: the object, or a weak reference to it
-    cdef object key             # hashable: equal where the signatures are
-    cdef bint weak
-    cdef list items
-    cdef tuple names            # DICT
-
-    cdef bint matches(self, object x, PyObject** tensors, int* n) except -1:
-        """Whether x is what this describes; its tensors, borrowed, are added to those found so far."""
-        cdef Tensor t
-        cdef Py_ssize_t k
-        if self.kind == TENSOR:
-            if type(x) is not Tensor:
-                return False
-            t = <Tensor>x
-            if t.flags & VIEW:
-                settle(t)
-            if t.layout is not self.layout and not same_layout(t.layout, self.layout):
-                return False
-            if t.dtype != self.dtype or t.flags & (REQUIRES_GRAD | BOXED | DUAL):
-                return False
-            tensors[n[0]] = <PyObject*>t
-            n[0] += 1
-            return True
-        if self.kind == OBJECT:
-            return x is not None and (self.value() if self.weak else self.value) is x
-        if type(x) is not self.type:
-            return False
-        if self.kind == SIMPLE:
-            return x is self.value or frozen(x) == self.key
-        if self.kind == DICT:
-            if len(x) != len(self.names) or tuple(x) != self.names:
-                return False
-            x = list(x.values())
-        elif len(x) != len(self.items):
-            return False
-        for k in range(len(self.items)):
-            if not (<Signature>self.items[k]).matches(x[k], tensors, n):
-                return False
-        return True
-
-
-cdef bint same_layout(Layout a, Layout b) noexcept:
-    cdef int k
-    if not same_shape(a, b) or a.c.flags != b.c.flags:
-        return False
-    for k in range(a.c.ndim):
-        if a.c.shape[k] > 1 and a.c.stride[k] != b.c.stride[k]:
-            return False
-    return True
-
-
-cdef Signature signature(object x, list tensors):
-    cdef Signature s = Signature.__new__(Signature)
-    cdef Tensor t
-    s.type = type(x)
-    if type(x) is Tensor:
-        t = <Tensor>x
-        if t.requires_grad:
-            raise CompileError("an argument of a compiled function requires grad: its gradient would be lost; detach() it, or "
-                               "let the function use it from outside, as it does parameters")
-        if t.flags & (BOXED | DUAL):
-            raise CompileError("an argument of a compiled function is under a transform")
-        tensors.append(t)
-        s.kind, s.layout, s.dtype = TENSOR, t.layout, t.dtype
-        s.key = ("tensor", t.dtype, tuple(shape_of(t.layout)), t.layout.strides)
-    elif isinstance(x, (tuple, list)):
-        s.kind = ITEMS
-        s.items = [signature(item, tensors) for item in x]
-        s.key = (s.type, tuple([(<Signature>item).key for item in s.items]))
-    elif type(x) is dict:
-        s.kind = DICT
-        s.names = tuple(x)
-        s.items = [signature(item, tensors) for item in x.values()]
-        s.key = (dict, frozen(s.names), tuple([(<Signature>item).key for item in s.items]))
-    elif isinstance(x, np.ndarray):
-        raise CompileError("an argument of a compiled function is a NumPy array, whose values would be frozen; pass "
-                           "fastgrad.from_numpy(array)")
-    else:
-        s.key = frozen(x)
-        s.value = x
-        s.kind = SIMPLE
-        if s.key == (type(x), id(x)) and type(x) is not int:
-            s.kind = OBJECT
-            try:
-                s.value = weakref.ref(x)
-                s.weak = True
-            except TypeError:
-                pass
-    return s
-
-
-cdef object replaced(object x, list tensors):
-    """x with its tensors replaced by these, in their order (taken from the end of the reversed list)."""
-    if type(x) is Tensor:
-        return tensors.pop()
-    if isinstance(x, (tuple, list)):
-        return collected(type(x), [replaced(item, tensors) for item in x])
-    if type(x) is dict:
-        return {key: replaced(item, tensors) for key, item in x.items()}
-    return x
 
 
 # ---- the function --------------------------------------------------------------------------------------------------
@@ -172,7 +54,7 @@ cdef class Compiled:
         functools.update_wrapper(self, function)
 
     def __get__(self, instance, owner):
-        return self if instance is None else types.MethodType(self, instance)
+        return self if instance is None else Method(self, instance)
 
     def __repr__(self):
         return f"<compiled {getattr(self.function, '__qualname__', self.function)}>"
@@ -250,20 +132,71 @@ cdef class Compiled:
         p.replays += 1
         if self.check and p.replays % self.check == 0:
             return self.checked(p, args, kwargs)
-        self.replays += 1
-        if self.poisons:
-            p.poison()
-        return p.replay(tensors)
+        if p.enter() and p.failing(tensors) is not None:
+            p.leave()
+            return self(*args, **kwargs)
+        try:
+            self.replays += 1
+            if self.poisons:
+                p.poison()
+            return p.replay(tensors)
+        finally:
+            p.leave()
+
+    def steps(self, tuple args, Loop loop not None, Rows rows not None, Tensor order, int64_t first, int64_t period,
+              int64_t count):
+        """Runs up to `count` steps of a program in a native loop, on `args` followed by the batches of the loop (see Loop.run);
+        returns how many: 0 where only a call of the function can tell what to do."""
+        cdef tuple entry
+        cdef PyObject** tensors
+        cdef Program p
+        cdef int64_t done
+        cdef bint waited
+        cdef int n
+        if thread().special or self.eager:
+            return 0
+        args += tuple(loop.buffers)
+        for entry in self.entries:
+            p = <Program>entry[1]
+            n = 0
+            tensors = <PyObject**>PyMem_Malloc((p.nargs + 1) * sizeof(PyObject*))
+            if tensors == NULL:
+                raise MemoryError()
+            try:
+                if not (<Signature>entry[0]).matches(args, tensors, &n) or not steady(p) or p.failing(tensors) is not None:
+                    continue
+                if self.check:
+                    count = min(count, self.check - 1 - p.replays % self.check)
+                if count == 0:
+                    return 0
+                waited = p.enter()
+                done = rows.count
+                try:
+                    if waited and p.failing(tensors) is not None:
+                        return 0
+                    return loop.run(p, tensors, rows, order, first, period, count, self.poisons)
+                finally:
+                    p.leave()
+                    p.replays += rows.count - done
+                    self.replays += rows.count - done
+            finally:
+                PyMem_Free(tensors)
+        return 0
 
     cdef object checked(self, Program p, tuple args, dict kwargs):
         """Runs the function instead of its program, and compares."""
-        rec, result = self.run(args, kwargs, [], [])
+        rec, result = self.run(args, kwargs, [], [], p.record)
         if (<Record>rec).key != p.key or (<Record>rec).escaped:
             what = f"{(<Record>rec).escaped[0]} outlives the call" if (<Record>rec).escaped else difference(p.record, <Record>rec)
             raise CompileError(f"check: the program no longer describes the function: {what}")
         return result
 
-    cdef tuple run(self, tuple args, dict kwargs, list found, list signatures):
+    cdef bint repeats(self, Signature s, Record rec) except -1:
+        """Whether the last record of such a call was the same."""
+        before, _ = self.seen.get((s.key, rec.state), (None, 0))
+        return before is not None and (<Record>before).key == rec.key
+
+    cdef tuple run(self, tuple args, dict kwargs, list found, list signatures, Record expected=None):
         """Runs the function under a recorder: (record, result). The signature is left in `signatures`."""
         cdef list tensors = found
         cdef Record rec = Record.__new__(Record, self.fallback)
@@ -279,6 +212,8 @@ cdef class Compiled:
             rec.end()
             given = None            # an argument that is still alive has escaped
             rec.finish(result)
+            if rec.escaped and (expected is not None or self.repeats(signatures[0], rec)):
+                rec.look_again()
         finally:
             rec.forget()
         return rec, rec.rebuilt(tensors)
@@ -300,7 +235,7 @@ cdef class Compiled:
         key = (<Signature>signatures[0]).key, rec.state
         before, count = self.seen.get(key, (None, 0))
         try:
-            if before is not None and before.key == rec.key:
+            if self.repeats(signatures[0], rec):
                 if rec.escaped:
                     self.refuse(f"a side effect: {rec.escaped[0]} outlives the call or is changed by it; return it, or copy_() "
                                 f"it into a buffer that stays")
@@ -347,6 +282,29 @@ cdef class Compiled:
         self.eager = True
         warnings.warn(f"{self!r} runs eagerly: {message}", stacklevel=3)
         return 0
+
+
+@cython.final
+cdef class Method:
+    """A compiled function as a method of an object, which is its first argument."""
+
+    cdef readonly object __func__, __self__
+
+    def __init__(self, function, instance):
+        self.__func__, self.__self__ = function, instance
+
+    def __call__(self, *args, **kwargs):
+        return self.__func__(self.__self__, *args, **kwargs)
+
+    def __getattr__(self, name):
+        return getattr(self.__func__, name)
+
+    def __repr__(self):
+        return f"{self.__func__!r} of {self.__self__!r}"
+
+    @property
+    def run(self):
+        return functools.partial(self.__func__.run, args=(self.__self__,))
 
 
 cdef str changing(list signatures):

@@ -1,11 +1,9 @@
 """Functions of tensors that are compositions of ops: each differentiates to any order because its parts do.
 
-Order statistics ask NumPy for the order, and gather: the values keep their history, the indices are constants. Scans double
-their reach with each step, so that their depth on the tape is the logarithm of the length.
+Scans double their reach with each step, so that their depth on the tape is the logarithm of the length.
 """
 
-from collections import namedtuple
-
+from .order cimport axis_of
 from .tensor cimport *
 
 import numpy as np
@@ -14,21 +12,8 @@ from ._errors import ShapeError
 from .table import functions, publish
 from .tensor import install
 
-sort_result = namedtuple("sort", ["values", "indices"])
-topk_result = namedtuple("topk", ["values", "indices"])
-median_result = namedtuple("median", ["values", "indices"])
-
-
 cdef object call(str name, tuple args):
     return functions[name](*args)
-
-
-cdef int axis_of(object dim, int ndim, str who) except -2:
-    """A dimension counted from the front; of a 0-d tensor, 0."""
-    n = ndim if ndim else 1
-    if not -n <= dim < n:
-        raise IndexError(f"{who}: dimension {dim} is out of range for a tensor with {ndim} dimensions: expected {-n} to {n - 1}")
-    return dim % n
 
 
 # ---- scans ---------------------------------------------------------------------------------------------------------
@@ -67,85 +52,6 @@ def cumprod(Tensor input not None, dim, *, dtype=None):
     """The products of all elements up to each along `dim`; of integers and bools as int64. Right, to any order, where
     elements are 0."""
     return scanned(input, dim, dtype, functions["mul"], "cumprod")
-
-
-# ---- order ---------------------------------------------------------------------------------------------------------
-
-cdef object order(Tensor x, int axis, bint descending):
-    """The indices that sort x along an axis, stable, NaN as the largest."""
-    values = np.asarray(x.detach())
-    if values.ndim == 0:
-        return call("from_numpy", (np.zeros((), np.int64),))
-    if not descending:
-        found = np.argsort(values, axis=axis, kind="stable")
-    else:
-        found = values.shape[axis] - 1 - np.flip(np.argsort(np.flip(values, axis), axis=axis, kind="stable"), axis)
-    return call("from_numpy", (np.ascontiguousarray(found, dtype=np.int64),))
-
-
-cdef object picked(Tensor x, Tensor indices, int axis):
-    return x.clone() if x.layout.c.ndim == 0 else call("gather", (x, axis, indices))
-
-
-@publish
-def argsort(Tensor input not None, dim=-1, descending=False, *, stable=True):
-    """The indices that sort along `dim`. The order is always stable; NaN counts as the largest."""
-    return order(input, axis_of(dim, input.layout.c.ndim, "argsort"), descending)
-
-
-@publish
-def sort(Tensor input not None, dim=-1, descending=False, *, stable=True):
-    """(values, indices) sorted along `dim`. The order is always stable; NaN counts as the largest."""
-    cdef int axis = axis_of(dim, input.layout.c.ndim, "sort")
-    indices = order(input, axis, descending)
-    return sort_result(picked(input, indices, axis), indices)
-
-
-@publish
-def topk(Tensor input not None, k, dim=-1, largest=True, sorted=True):
-    """(values, indices) of the k largest elements along `dim`, or of the smallest; always sorted."""
-    cdef int axis = axis_of(dim, input.layout.c.ndim, "topk")
-    size = input.layout.c.shape[axis] if input.layout.c.ndim else 1
-    if not 0 <= k <= size:
-        raise RuntimeError(f"topk: k must be from 0 to {size}, the size of dimension {dim}, got {k}")
-    indices = order(input, axis, largest)
-    if input.layout.c.ndim:
-        indices = indices.narrow(axis, 0, k).contiguous()
-    return topk_result(picked(input, indices, axis), indices)
-
-
-@publish
-def median(Tensor input not None, dim=None, keepdim=False):
-    """The median, the lower of two in the middle; NaN if there is one. With a `dim`, (values, indices) along it.
-
-    Over all elements, equal ones share the gradient evenly.
-    """
-    cdef int axis
-    if dim is None:
-        if input.layout.c.size == 0:
-            raise RuntimeError("median: the tensor has no elements")
-        flat = input.reshape(-1)
-        y = flat[int(middle(flat, 0))].detach()
-        least = -float("inf") if input.is_floating_point() else flat.min()
-        return call("where", ((flat == y) | ((flat != flat) & (y != y)), flat, least)).max()
-    axis = axis_of(dim, input.layout.c.ndim, "median")
-    if input.layout.c.ndim == 0:
-        return median_result(input.clone(), order(input, 0, False))
-    if input.layout.c.shape[axis] == 0:
-        raise IndexError(f"median: dimension {dim} has no elements")
-    indices = middle(input, axis).unsqueeze(axis)
-    values = picked(input, indices, axis)
-    return median_result(*[t if keepdim else t.squeeze(axis) for t in (values, indices)])
-
-
-cdef object middle(Tensor x, int axis):
-    """The index of the lower median along an axis, or of the first NaN."""
-    n = x.layout.c.shape[axis]
-    found = order(x, axis, False).select(axis, (n - 1) // 2)
-    if not x.is_floating_point():
-        return found
-    missing = x.detach().isnan()
-    return call("where", (missing.any(axis), missing.long().argmax(axis), found))
 
 
 # ---- parts and shapes ----------------------------------------------------------------------------------------------
@@ -299,13 +205,17 @@ def one_hot(Tensor tensor not None, num_classes=-1):
         raise RuntimeError(f"one_hot: expected a tensor of classes, integers, got {tensor.dtype}")
     if tensor.layout.c.size == 0 and num_classes <= 0:
         raise RuntimeError("one_hot: say num_classes for a tensor without elements")
-    if tensor.layout.c.size and tensor.min() < 0:
-        raise RuntimeError("one_hot: classes must not be negative")
     if num_classes == -1:
         num_classes = int(tensor.max()) + 1
-    elif tensor.layout.c.size and tensor.max() >= num_classes:
-        raise RuntimeError(f"one_hot: class {int(tensor.max())} is not below num_classes, {num_classes}")
-    return (tensor.unsqueeze(-1) == call("arange", (num_classes,))).long()
+    shape = (*tensor.shape, num_classes)
+    try:
+        return call("zeros", (shape,)).long().scatter(-1, tensor.long().unsqueeze(-1), 1)
+    except IndexError as error:
+        if tensor.flags & BOXED:
+            raise RuntimeError(f"one_hot: {error}") from None
+        if tensor.min() < 0:
+            raise RuntimeError("one_hot: classes must not be negative") from None
+        raise RuntimeError(f"one_hot: class {int(tensor.max())} is not below num_classes, {num_classes}") from None
 
 
 @publish(method=False)

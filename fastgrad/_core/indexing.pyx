@@ -502,10 +502,11 @@ def embedding_batch(Attrs a, size, which, xs):
     cdef Attrs b = place(a.c.axes, a.c.axis, a.c.i[0])
     w, index = xs
     if which & 1:
-        if a.c.i[1] >= 0:
-            return NotImplemented
         b.c.axes = 3
-        return take(w, batch_indices(size, which >> 1, [index], True), b)
+        y = take(w, batch_indices(size, which >> 1, [index], True), b)
+        if a.c.i[1] < 0:
+            return y
+        return functions["where"]((index == <int64_t>a.c.i[1]).unsqueeze(-1), y.detach(), y)     # no gradient of that row
     b.c.i[1] = a.c.i[1]
     b.c.ndim = index.ndim + 1
     for k in range(index.ndim):

@@ -1,4 +1,4 @@
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from cpython.object cimport PyObject
 from .tensor cimport Attrs, Layout, Op, Tangent, Tensor
 
@@ -12,6 +12,9 @@ cdef struct level_t:        # a transform that is under way on this thread
     int randomness
     bint recorded           # a tangent of this level has a history
     int64_t size            # of the batch
+    uint64_t born           # how many storages there were before it
+    uint64_t unit           # the birth number of the storage of its unit vectors; 0: it has none
+    int64_t first           # ... and which of them comes first
     PyObject* touched       # owned list: nodes' extras that hold tangents of this level
 
 cdef level_t* level_of(uint32_t level) noexcept         # NULL where it has ended

@@ -15,6 +15,7 @@ from libc.stdint cimport int64_t, uint32_t
 from libc.stdlib cimport free, malloc
 from cpython.object cimport PyObject
 
+from .memory cimport births
 from .promote cimport cast
 from .shape cimport expand_to, reshape_to
 from .tensor cimport *
@@ -69,6 +70,8 @@ cdef level_t* new_level(int kind, uint32_t again=0) except NULL:
     new.id = again or counter
     new.kind = kind
     new.size = 0
+    new.born = births()
+    new.unit = 0
     new.randomness = RANDOM_ERROR
     new.recorded = False
     new.touched = NULL

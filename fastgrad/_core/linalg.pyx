@@ -25,7 +25,7 @@ def matmul_left(Tensor g, Layout s0, Tensor x1):
     """The gradient of the left factor."""
     if x1.layout.c.ndim == 1:
         return g * x1 if s0.c.ndim == 1 else g.unsqueeze(-1) * x1
-    if s0.c.ndim == 1:
+    if s0.c.ndim == 1 and x1.layout.c.ndim > 2:
         return apply2(MATMUL, x1, g.unsqueeze(-1)).squeeze(-1)
     return apply2(MATMUL, g, swapped(x1, x1.layout.c.ndim - 2, x1.layout.c.ndim - 1))
 
@@ -203,7 +203,9 @@ def linear_batch(a, size, which, xs):
     x, w, b = xs
     if not which & 6:
         return linear(x, w, b)
-    if which & 2:
+    if which & 2 and x.ndim == 1 + (which & 1):     # one vector each: weights to the left, and their gradient lies as they do
+        y = apply2(MATMUL, w, x.unsqueeze(-1)).squeeze(-1) if which & 1 else apply2(MATMUL, w, x)
+    elif which & 2:
         lead = x.shape[1:] if which & 1 else x.shape
         rows = x.reshape([size, -1, x.shape[-1]] if which & 1 else [-1, x.shape[-1]])
         y = apply2(MATMUL, rows, w.mT).reshape([size, *lead[:-1], w.shape[1]])

@@ -77,7 +77,8 @@ class set_grad_enabled(_Mode):
 
     def __enter__(self):
         super().__enter__()
-        (<_Mode>self).before[-1] = (self.was, (<_Mode>self).before[-1][1])
+        _, inference = (<_Mode>self).before.pop()
+        (<_Mode>self).before.append((self.was, inference))
 
 
 class inference_mode(_Mode):

@@ -1,9 +1,9 @@
 # A program, as it is assembled (assemble.pyx) and called (compiled.pyx).
 
 from cpython.object cimport PyObject
-from cpython.pythread cimport PyThread_type_lock
 from libc.stdint cimport int64_t, uint64_t
 
+from .random cimport Generator
 from .recorder cimport Record
 from .schedule cimport Schedule
 from .tensor cimport Layout, Leaf, Storage, Tensor, fg_call, fg_view
@@ -68,7 +68,12 @@ cdef class Program:
     cdef tuple pairs                # of memory from outside that meets, where one is written
     cdef list outside               # (slot, Storage, written) where there are pairs
     cdef object spec
-    cdef PyThread_type_lock lock    # held by the thread that replays without the GIL
+    cdef Generator drawn            # the default generator, where it draws from that
+    cdef bint running               # on a thread, `owner`, `era` forks after the process began; `waiting` threads wait
+    cdef void* owner
+    cdef int64_t era
+    cdef int waiting
+    cdef list held                  # while it runs: what was found in .grad
     cdef Storage arena
     cdef list kept                  # what the calls point to
     cdef Schedule plan
@@ -83,8 +88,14 @@ cdef class Program:
     cdef str alias_failing(self, PyObject** args)
     cdef bint same_pairs(self, PyObject** args) except -1
     cdef void bind(self, int64_t source, char* base) noexcept
+    cdef bint enter(self) except -1
+    cdef void leave(self) noexcept
     cdef object replay(self, PyObject** args)
-    cdef object run(self, PyObject** args, bint release)
+    cdef list begin(self, PyObject** args)
+    cdef int install(self, list fresh) except -1
     cdef int run_calls(self, bint release) except -1
-    cdef int run_with_streams(self, bint release) except -1
+    cdef int answer(self, int code, int64_t at) except -1
+    cdef list lock_streams(self)
     cdef object rebuilt(self, object spec, PyObject** args, list fresh)
+
+cdef int unlock(list bits) except -1

@@ -8,15 +8,15 @@ Guards compare pointers: tensors from outside are held weakly, their memory stro
 cimport cython
 from cpython.mem cimport PyMem_Free
 from cpython.object cimport PyObject
-from cpython.pythread cimport (
-    NOWAIT_LOCK, WAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, PyThread_release_lock,
-)
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 
-from .plan cimport Plan
-from .random cimport Generator, prepare
+import os
+import time
+
 from .explain cimport explained
+from .plan cimport Plan
+from .random cimport Generator, current, prepare
 from .record cimport EMPTY, UNREAD, Call, module_changes, overlaps, snapshot
 from .recorder cimport collected
 from .tensor cimport *
@@ -27,6 +27,25 @@ cdef extern from "Python.h":
 
 cdef enum:
     LONG = 1 << 17      # elements of all operands, about 20 us, from which a replay runs without the GIL
+
+
+cdef double POLL = 5e-5     # seconds between two looks of a thread that waits for a program
+cdef int64_t forks = 0      # of this process since it began
+
+
+def _forked():
+    global forks
+    forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
+cdef int unlock(list bits) except -1:
+    for each in bits:
+        each.lock.release()
+    return 0
 
 
 # ---- guards --------------------------------------------------------------------------------------------------------
@@ -62,14 +81,9 @@ cdef class Program:
         PyMem_Free(self.handles)
         PyMem_Free(self.ranges)
         PyMem_Free(self.extents)
-        if self.lock != NULL:
-            PyThread_free_lock(self.lock)
 
     def __cinit__(self):
         self.streams = []
-        self.lock = PyThread_allocate_lock()
-        if self.lock == NULL:
-            raise MemoryError()
 
     cdef str failing(self, PyObject** args):
         """Why this program does not describe the call; None where it does."""
@@ -83,6 +97,8 @@ cdef class Program:
             return "the kernels, BLAS or the default dtype changed"
         if here.recording != self.recording or here.inference != self.inference:
             return "grad mode changed"
+        if self.drawn is not None and self.drawn is not current():
+            return "another default generator: that of a thread of parallel_map"
         for _each in range(self.nhandles):
             o = h.ref.wr_object
             if o == <PyObject*>None:
@@ -178,22 +194,51 @@ cdef class Program:
         for k in range(self.bind_at[source], self.bind_at[source + 1]):
             self.views[self.binds[k].view].data = base + self.binds[k].offset
 
-    cdef object replay(self, PyObject** args):
-        """Runs the calls on these arguments (borrowed), of which `failing` found nothing; returns the result."""
-        if self.work < LONG:
-            return self.run(args, False)
-        if not PyThread_acquire_lock(self.lock, NOWAIT_LOCK):       # another thread is in it, without the GIL
-            with nogil:
-                PyThread_acquire_lock(self.lock, WAIT_LOCK)
-        try:
-            return self.run(args, True)
-        finally:
-            PyThread_release_lock(self.lock)
+    cdef bint enter(self) except -1:
+        """Waits until no other thread runs the program; returns whether it had to: then the guards may not hold any more.
+        `leave` must follow. A flag, since the GIL guards it; whoever waits is let in before whoever ran last."""
+        cdef void* here = <void*>thread()
+        cdef bint waited = False
+        while self.running or (self.waiting and not waited and self.owner == here):
+            if self.running and self.era != forks:
+                raise RuntimeError("another thread was running this compiled function when the process was forked; "
+                                   "compile it again in the child")
+            if self.running and self.owner == here:
+                raise RuntimeError("a compiled function was called again while it runs")
+            waited = True
+            self.waiting += 1
+            try:
+                time.sleep(POLL)
+            finally:
+                self.waiting -= 1
+        self.running, self.owner, self.era = True, here, forks
+        return waited
 
-    cdef object run(self, PyObject** args, bint release):
+    cdef void leave(self) noexcept:
+        self.held = None
+        self.running = False
+
+    cdef object replay(self, PyObject** args):
+        """Runs the calls on these arguments (borrowed), of which `failing` found nothing; returns the result. Entered."""
+        cdef list fresh = self.begin(args)
+        cdef list streams
+        if self.streams:
+            streams = self.lock_streams()
+            try:
+                self.run_calls(self.work >= LONG)
+            finally:
+                unlock(streams)
+        else:
+            self.run_calls(self.work >= LONG)
+        result = self.rebuilt(self.spec, args, fresh)
+        self.install(fresh)
+        return result
+
+    cdef list begin(self, PyObject** args):
+        """Binds what the calls read and write; returns the memory that is new."""
         cdef Target target
         cdef Tensor t
-        cdef list fresh = None, held = None
+        cdef list fresh = None
         cdef int64_t k
         cdef Py_ssize_t i, ntargets = len(self.targets)
         cdef PyObject** targets = PySequence_Fast_ITEMS(self.targets)
@@ -208,17 +253,16 @@ cdef class Program:
             for k in range(self.nfresh):
                 fresh.append(new_storage(self.fresh_bytes[k]))
         if self.paths:
-            held = [(<Leaf>path).grad for path, _ in self.paths]     # which another thread may clear meanwhile
+            self.held = [(<Leaf>path).grad for path, _ in self.paths]    # which another thread may clear meanwhile
         for k in range(self.nargs):
             self.bind(k, <char*>(<Tensor>args[k]).data)
-        if held is not None:
-            for k in range(len(held)):
-                t = <Tensor>held[k]
-                if t is None:
-                    raise RuntimeError("a .grad slot was cleared by another thread while a compiled function began to run")
-                self.bind(self.nargs + k, <char*>t.storage.data)
-                if self.paths[k][1]:
-                    t.storage.version += 1
+        for k in range(len(self.paths)):
+            t = <Tensor>self.held[k]
+            if t is None:
+                raise RuntimeError("a .grad slot was cleared by another thread while a compiled function began to run")
+            self.bind(self.nargs + k, <char*>t.storage.data)
+            if self.paths[k][1]:
+                t.storage.version += 1
         for k in range(self.nfresh):
             self.bind(self.fresh_at + k, <char*>(<Storage>fresh[k]).data)
         for i in range(ntargets):
@@ -229,12 +273,14 @@ cdef class Program:
         for i in range(len(self.written_args)):
             k = self.written_args[i]
             (<Tensor>args[k]).storage.version += 1
-        if self.streams:
-            self.run_with_streams(release)
-        else:
-            self.run_calls(release)
-        result = self.rebuilt(self.spec, args, fresh)
-        for i in range(ntargets):
+        return fresh
+
+    cdef int install(self, list fresh) except -1:
+        """Leaves in .grad what the calls have written for it."""
+        cdef Target target
+        cdef PyObject** targets = PySequence_Fast_ITEMS(self.targets)
+        cdef Py_ssize_t i
+        for i in range(len(self.targets)):
             if (<Target>targets[i]).exclusive and (<Target>targets[i]).leaf.grad is (<Target>targets[i]).mine:
                 continue
             target = <Target>targets[i]
@@ -244,12 +290,11 @@ cdef class Program:
                 target.leaf.grad = target.made(<Storage>fresh[target.source - self.fresh_at])
             elif target.clears:
                 target.leaf.grad = None
-        return result
+        return 0
 
     cdef int run_calls(self, bint release) except -1:
         cdef int64_t at = 0
         cdef int code
-        cdef Storage scratch
         while True:
             if release:
                 with nogil:
@@ -258,31 +303,38 @@ cdef class Program:
                 code = replay_calls(self.calls, self.ncalls, &at)
             if code == FG_OK:
                 return 0
-            if code != FG_ESCRATCH:
-                raise_code((<Call>self.plan.calls[at]).op, code, &self.calls[at])
-            scratch = new_storage(self.calls[at].value)
-            self.kept.append(scratch)
-            self.calls[at].scratch = scratch.data
+            self.answer(code, at)
 
-    cdef int run_with_streams(self, bint release) except -1:
-        """As run_calls, where random numbers are drawn: each generator where it now is, and locked."""
+    cdef int answer(self, int code, int64_t at) except -1:
+        """Gives the call its scratch, so that it may run again; raises for any other code."""
+        cdef Storage scratch
+        if code != FG_ESCRATCH:
+            raise_code((<Call>self.plan.calls[at]).op, code, &self.calls[at])
+        scratch = new_storage(self.calls[at].value)
+        self.kept.append(scratch)
+        self.calls[at].scratch = scratch.data
+        return 0
+
+    cdef list lock_streams(self):
+        """Where random numbers are drawn: each generator where it now is, and locked. `unlock` takes what this returns."""
         cdef Attrs a
         cdef Generator g
-        cdef list locks = []
+        cdef list bits = [], locked = []
         for attrs, stream in self.streams:
             a, g = attrs, stream
             prepare(g)
             a.c.i[0] = <int64_t>g.address
-            if g.bits.lock not in locks:
-                locks.append(g.bits.lock)
-        locks.sort(key=id)
-        for lock in locks:
-            lock.acquire()
+            if g.bits not in bits:
+                bits.append(g.bits)             # held: seeding from another thread gives the generator new ones
+        bits.sort(key=id)
         try:
-            return self.run_calls(release)
-        finally:
-            for lock in locks:
-                lock.release()
+            for each in bits:
+                each.lock.acquire()
+                locked.append(each)
+        except BaseException:                   # interrupted while it waited
+            unlock(locked)
+            raise
+        return locked
 
     cdef object rebuilt(self, object spec, PyObject** args, list fresh):
         """A result of this structure; its tensors have no history."""
@@ -297,7 +349,7 @@ cdef class Program:
             if r.source >= self.fresh_at:
                 storage = <Storage>fresh[r.source - self.fresh_at]
             elif r.source >= 0:
-                storage = (<Tensor>(<Leaf>self.paths[r.source - self.nargs][0]).grad).storage
+                storage = (<Tensor>self.held[r.source - self.nargs]).storage
             else:
                 storage = r.storage
             return make_tensor(storage, r.layout, <char*>storage.data + r.offset, r.dtype)

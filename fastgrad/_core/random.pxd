@@ -8,3 +8,4 @@ cdef class Generator:
     cdef uint64_t start
 
 cdef int prepare(Generator g) except -1         # makes g's bit generator
+cdef Generator current()                        # the default one of this thread

@@ -105,6 +105,20 @@ cdef int prepare(Generator g) except -1:
 default_generator = Generator()
 default_generator.seed()
 cdef Generator default = default_generator
+cdef dict own = {}          # thread -> what it draws from instead
+
+
+cdef Generator current():
+    """The default generator of this thread."""
+    return <Generator>own.get(<size_t>thread(), default) if own else default
+
+
+def use_generator(Generator generator):
+    """Makes a generator the default one of this thread; None: that of the process again."""
+    if generator is None:
+        own.pop(<size_t>thread(), None)
+    else:
+        own[<size_t>thread()] = generator
 
 
 def manual_seed(seed):
@@ -117,27 +131,27 @@ def manual_seed(seed):
     >>> fg.equal(a, fg.rand(3))
     True
     """
-    return default.manual_seed(seed)
+    return current().manual_seed(seed)
 
 
 def seed():
     """Starts the default generator's stream from the system's entropy; returns the seed."""
-    return default.seed()
+    return current().seed()
 
 
 def initial_seed():
     """The seed of the default generator's stream."""
-    return default.initial_seed()
+    return current().initial_seed()
 
 
 def get_rng_state():
     """Where the default generator is, as a uint8 tensor."""
-    return default.get_state()
+    return current().get_state()
 
 
 def set_rng_state(new_state):
     """Takes the default generator to where `get_rng_state` was called."""
-    default.set_state(new_state)
+    current().set_state(new_state)
 
 
 # ---- records -------------------------------------------------------------------------------------------------------
@@ -169,7 +183,7 @@ cdef Tensor dropout_vjp(Tensor g, Tensor mask, Attrs a):
 
 cdef Generator chosen(object generator):
     if generator is None:
-        return default
+        return current()
     if type(generator) is not Generator:
         raise TypeError(f"generator must be a fastgrad.Generator or None, got {type(generator).__name__}")
     return <Generator>generator

@@ -37,6 +37,7 @@ cdef class Record:
     cdef int finish_grads(self) except -1
     cdef int drop_paths(self) except -1
     cdef int judge(self) except -1
+    cdef int look_again(self) except -1
     cdef tuple overlapping(self)
     cdef int release(self) except -1
 

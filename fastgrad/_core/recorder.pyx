@@ -242,11 +242,6 @@ cdef class Record:
         self.loosen()
         self.drop_paths()
         self.judge()
-        if self.escaped:
-            gc.collect()            # cycles may hold dead tensors: look again before refusing
-            self.escaped.clear()
-            self.judge()
-        self.forget()
         self.state = (self.recording, self.inference, tuple(self.modules), self.world,
                       tuple([(key, (<GradSlot>g).entry) for key, g in self.grads.items()]))
         self.key = (
@@ -260,6 +255,13 @@ cdef class Record:
             tuple(self.plans),
         )
         return None
+
+    cdef int look_again(self) except -1:
+        """What is to be refused is judged once more: cycles may hold dead tensors. Milliseconds: not for a record that does not
+        matter, as a first one with its new optimiser state."""
+        gc.collect()
+        self.escaped.clear()
+        return self.judge()
 
     cdef int loosen(self) except -1:
         """Forgets the tensors that nobody else holds."""

@@ -185,10 +185,17 @@ cdef object cross_entropy_jvp(Tensor t, Tensor x, Tensor y, labels, weight, Attr
     return gradient_sum(t, apply_list(CROSS_ENTROPY_VJP, [x, ones_like(y), p, labels, weight], a), a)
 
 
+cdef object cross_entropy_slope(object t, Tensor x, object g, Tensor softmax, object labels, object weight, Attrs a):
+    """The scaled, symmetric Jacobian of cross_entropy_vjp by the scores, times t. What is differentiated further is a function
+    of the scores; else their softmax is there already."""
+    if thread().recording or x.flags & (DUAL | BOXED):
+        softmax = <Tensor>apply1(SOFTMAX, x, a)
+    return apply_list(CROSS_ENTROPY_SCALE, [apply_list(SOFTMAX_VJP, [t, softmax], a), g, labels, weight], a)
+
+
 def cross_entropy_vjp_jvp(t0, t1, x0, x1, x2, x3, x4, Attrs a):
     """By the scores the Jacobian is a scaled symmetric one, by the gradient it is linear."""
-    by_x = None if t0 is None else apply_list(CROSS_ENTROPY_SCALE, [
-        apply_list(SOFTMAX_VJP, [t0, apply1(SOFTMAX, x0, a)], a), x1, x3, x4], a)
+    by_x = None if t0 is None else cross_entropy_slope(t0, x0, x1, x2, x3, x4, a)
     return plus(by_x, None if t1 is None else apply_list(CROSS_ENTROPY_VJP, [x0, t1, x2, x3, x4], a))
 
 
@@ -205,8 +212,7 @@ cdef Op CROSS_ENTROPY_VJP = op(
     jvp=lambda t0, t1, x0, x1, x2, x3, x4, a: cross_entropy_vjp_jvp(t0, t1, x0, x1, x2, x3, x4, a),
     batch=composed(lambda a, x, g, p, labels, weight: cross_entropy_vjp_composed(CROSS_ENTROPY_VJP, a, x, g, [p], labels,
                                                                                  weight)),
-    vjp=(lambda g, x0, x1, x3, x4, a: apply_list(CROSS_ENTROPY_SCALE, [
-             apply_list(SOFTMAX_VJP, [g, apply1(SOFTMAX, x0, a)], a), x1, x3, x4], a),
+    vjp=(lambda g, x0, x1, x2, x3, x4, a: cross_entropy_slope(g, x0, x1, x2, x3, x4, a),
          lambda g, x0, x1, x2, x3, x4, a: gradient_sum(
              g, apply_list(CROSS_ENTROPY_VJP, [x0, ones_like(x1), x2, x3, x4], a), a),
          None, None, None),

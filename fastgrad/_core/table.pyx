@@ -78,7 +78,7 @@ def op(name, *, shape, dtype, vjp=REQUIRED, jvp=None, batch=None, kernel=None, o
               rule names, and returns the tangent, or a tuple of them; not given: the transpose of the vjp.
     batch     how vmap runs it: nothing for SAME and BROADCAST (elementwise ops), REDUCE, MATMUL and VIEW; ROWS, PATTERN,
               composed(rule), or ``rule(a, size, which, xs)``, which gets the operands with the batch of `size` in front
-              where bit i of `which` is set, and returns outputs with the batch in front. Without one, a loop.
+              where bit i of `which` is set, and returns outputs with the batch in front. Without one, an error.
     kernel    name of the C kernel, the op's own where not given; False for an op that only moves a layout.
     outputs   how many outputs the kernel has; the last `aux` of them are for the rules only.
     dense     the kernel wants dense inputs; the core copies others.

@@ -9,7 +9,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memset
 
-from .backward cimport AUTO, leads_elsewhere, run
+from .backward cimport AUTO, leads_elsewhere, run, widest
 from .batch cimport on_batch, view_of_batch, views_of_batch
 from .forward cimport view_with_tangents, views_with_tangents, with_tangents
 from .levels cimport *
@@ -462,6 +462,13 @@ cdef class Reverse:
             got = [None] * len(self.wanted)
         return [raised(new_zeros(<Tensor>w) if r is None else <Tensor>r, self.vmaps) for r, w in zip(got, self.wanted)]
 
+    def widest(self, list ys):
+        """The bytes of the largest value that ys were computed from."""
+        cdef list outputs = [lifted(<Tensor>y, self.vmaps, len(self.vmaps)) for y in ys]
+        for y in outputs:
+            settle(<Tensor>y)
+        return widest([y for y in outputs if (<Tensor>y).flags & REQUIRES_GRAD])
+
     def outside(self, Tensor y not None):
         """y without the history that ends in the fresh nodes alone."""
         return self.cut(y)
@@ -500,11 +507,12 @@ cdef Tensor fresh(Tensor x):
     return t
 
 
-def unit_vectors(list leaves not None, int64_t start, int64_t count):
-    """Unit vectors start, start + 1, ... of the space of all leaves together: for each leaf a Tensor (count, *its shape)."""
+def unit_vectors(list leaves not None, int64_t start, uint32_t level):
+    """As many unit vectors of the space of all leaves together as the batch of a vmap has elements, from number `start` on:
+    for each leaf a batch."""
     cdef list found = []
     cdef int64_t shape[8]
-    cdef int64_t at = 0, k, n
+    cdef int64_t at = 0, k, n, count = level_of(level).size
     cdef int j
     cdef Tensor x, rows
     for x in leaves:
@@ -522,8 +530,21 @@ def unit_vectors(list leaves not None, int64_t start, int64_t count):
             else:
                 (<double*>rows.data)[(k - start) * n + k - at] = 1
         at += n
-        found.append(rows)
+        found.append(boxed(rows, level))
+    if len(leaves) == 1:
+        level_of(level).unit = rows.storage.birth
+        level_of(level).first = start
     return found
+
+
+def all_values(Tensor y not None, uint32_t level):
+    """The values of y for all elements of the batch, in front, in memory that is no part of another tensor's."""
+    cdef Tensor values
+    settle(y)
+    values = physical(y, level, level_of(level).size)
+    if values.storage.birth > level_of(level).born and not values.flags & VIEW and not values.layout.c.flags & FG_OVERLAP:
+        return values
+    return <Tensor>apply1(CLONE, values, None)
 
 
 def scalar_output(Tensor y not None, str who):

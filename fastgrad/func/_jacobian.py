@@ -5,29 +5,44 @@ import functools
 from fastgrad import _core
 from fastgrad._core import transforms
 from fastgrad.func._transforms import Recorded, parted, picked, replaced, tensors, tree_map, unflatten
-from fastgrad.func._vmap import vmap
+from fastgrad.func._vmap import coded
 
-# Directions that run at once are bounded so that a batch of inputs and outputs takes no more bytes than this.
+# Directions that run at once are bounded so that neither a batch of inputs and outputs nor, in reverse mode, one of the widest
+# value between takes more bytes than this.
 BATCH_BYTES = 1 << 26
+_ERROR = transforms.RANDOMNESS["error"]
 
 
-def _chunk(total, leaves, chunk_size, who):
+def _size(leaves):
+    return sum([x.numel() for x in leaves])
+
+
+def _chunk(total, leaves, chunk_size, who, widest=0):
     """How many directions run at once."""
     if chunk_size is not None:
         if chunk_size <= 0:
             raise ValueError(f"{who}: chunk_size must be positive or None, got {chunk_size}")
         return chunk_size
-    return max(1, min(total, BATCH_BYTES // max(1, sum([x.nbytes for x in leaves]))))
+    return max(1, min(total, BATCH_BYTES // max(1, widest, sum([x.nbytes for x in leaves]))))
 
 
-def _rows(run, basis_of, leaves, chunk_size, who):
-    """run(basis) for all unit vectors of the space of the leaves together, in chunks: a list of Tensors (vectors, ...)."""
-    total = sum([x.numel() for x in basis_of])
-    chunk = _chunk(total, leaves, chunk_size, who)
-    parts = [
-        run(transforms.unit_vectors(basis_of, start, min(chunk, total - start)))
-        for start in range(0, max(total, 1), chunk)
-    ]
+def _mapped(run, leaves, chunk, randomness=_ERROR):
+    """run(*directions) for all unit vectors of the space of the leaves together, a chunk of them at once, as one batch: a list
+    of the results of each chunk, which are lists of Tensors (directions, ...)."""
+    total, parts = _size(leaves), []
+    for start in range(0, max(total, 1), chunk):
+        level = transforms.enter_vmap(min(chunk, total - start), randomness)
+        try:
+            results = run(*transforms.unit_vectors(leaves, start, level))
+            parts.append([transforms.all_values(r, level) for r in results])
+        finally:
+            transforms.leave(level)
+    return parts
+
+
+def _rows(run, basis_of, chunk, randomness=_ERROR):
+    """The results of `_mapped` for all directions: a list of Tensors."""
+    parts = _mapped(run, basis_of, chunk, randomness)
     return parts[0] if len(parts) == 1 else [_core.functions["cat"](list(rows)) for rows in zip(*parts, strict=True)]
 
 
@@ -45,14 +60,44 @@ def _assembled(blocks, shape, structure, single):
     return unflatten(shape, [part[0] for part in parts] if single else parts)
 
 
-def _by_reverse(who, recorded, chunk_size):
-    """The rows of the Jacobian, by pullbacks of unit vectors."""
+def _by_reverse(who, func, chosen, args, kwargs, has_aux=False, chunk_size=None, unless_tall=False):
+    """(the Jacobian, aux) from its rows, by pullbacks of unit vectors; None where there would be more rows than columns and
+    that is not wanted. chosen: what `picked` found."""
+    single, numbers, leaves, structure = chosen
+    values = unflatten(structure, leaves)
+    recorded = Recorded(who, lambda *xs: func(*replaced(args, numbers, xs), **kwargs), values, has_aux)
     ys, xs = recorded.outputs, recorded.reverse.inputs
+    if unless_tall and _size(ys) > _size(xs):
+        return None
+    aux = tree_map(recorded.reverse.outside, recorded.aux)
     if len(ys) == 1 and ys[0].numel() == 1:
         pulled = recorded.pull([_core.functions["ones_like"](ys[0])], keep=False)
-        return [[g.reshape(ys[0].shape + g.shape) for g in pulled]]
-    run = vmap(lambda *gs: tuple(recorded.pull(list(gs))))
-    return _blocks(_rows(lambda basis: run(*basis), ys, [*ys, *xs], chunk_size, who), ys, xs, True)
+        blocks = [[g.reshape(ys[0].shape + g.shape) for g in pulled]]
+    else:
+        chunk = _chunk(_size(ys), [*ys, *xs], chunk_size, who, recorded.reverse.widest(ys))
+        blocks = _blocks(_rows(lambda *gs: recorded.pull(list(gs)), ys, chunk), ys, xs, True)
+    return _assembled(blocks, recorded.shape, structure, single), aux
+
+
+def _by_forward(who, func, chosen, args, kwargs, has_aux=False, chunk_size=None, randomness=_ERROR):
+    """(the Jacobian, aux) from its columns: func runs with a batch of directions."""
+    single, numbers, leaves, structure = chosen
+    seen = {}
+
+    def along(*ts):
+        level = transforms.enter_forward()
+        try:
+            duals = [transforms.make_dual(x, t, level) for x, t in zip(leaves, ts, strict=True)]
+            y = func(*replaced(args, numbers, unflatten(structure, duals)), **kwargs)
+            y, aux = parted(y, has_aux, who)
+            seen["ys"], seen["shape"] = tensors(y, who, "outputs")
+            seen["aux"] = tree_map(lambda one: transforms.primal_of(one, level), aux)
+            return [transforms.tangent_of(one, level) for one in seen["ys"]]
+        finally:
+            transforms.leave(level)
+
+    columns = _rows(along, leaves, _chunk(_size(leaves), leaves, chunk_size, who), randomness)
+    return _assembled(_blocks(columns, seen["ys"], leaves, False), seen["shape"], structure, single), seen["aux"]
 
 
 def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None):
@@ -61,7 +106,8 @@ def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None):
     Args:
         func: returns a Tensor or a container of them; with has_aux a pair (that, anything else).
         argnums: which positional argument to differentiate by, or a tuple of several; an argument may be a container.
-        chunk_size: how many rows run at once; if None so many that a batch of them stays within 64 MB.
+        chunk_size: how many rows run at once; if None so many that a batch of them, and of the widest value that the outputs
+            were computed from, stays within 64 MB each.
 
     Returns a function of the same arguments. For an output y and an argument x its result is a Tensor of shape
     ``y.shape + x.shape``, in the container of the outputs, and in that of the arguments. Good where there are fewer outputs
@@ -75,54 +121,31 @@ def jacrev(func, argnums=0, *, has_aux=False, chunk_size=None):
 
     @functools.wraps(func)
     def jacobian_of(*args, **kwargs):
-        recorded, structure, single = _recorded("jacrev", func, argnums, has_aux, args, kwargs)
-        aux = tree_map(recorded.reverse.outside, recorded.aux)
-        result = _assembled(_by_reverse("jacrev", recorded, chunk_size), recorded.shape, structure, single)
-        return (result, aux) if has_aux else result
+        chosen = picked(args, argnums, "jacrev")
+        found = _by_reverse("jacrev", func, chosen, args, kwargs, has_aux, chunk_size)
+        return found if has_aux else found[0]
 
     return jacobian_of
-
-
-def _recorded(who, func, argnums, has_aux, args, kwargs):
-    single, numbers, leaves, structure = picked(args, argnums, who)
-    values = unflatten(structure, leaves)
-    recorded = Recorded(who, lambda *xs: func(*replaced(args, numbers, xs), **kwargs), values, has_aux)
-    return recorded, structure, single
 
 
 def jacfwd(func, argnums=0, has_aux=False, *, randomness="error", chunk_size=None):
     """The Jacobian of a function in forward mode: the function runs once, with a batch of directions beside its values.
 
     Arguments and result as for `jacrev`; good where there are no more inputs than outputs. randomness: as for `vmap`.
+    chunk_size: by itself only inputs are counted; say it where func makes much larger tensors of them.
 
     >>> import fastgrad as fg
     >>> fg.func.jacfwd(lambda x: fg.stack([x, x**2, x**3]))(fg.tensor(2.0))
     tensor([ 1.,  4., 12.])
     """
 
+    code = coded(randomness, "jacfwd")
+
     @functools.wraps(func)
     def jacobian_of(*args, **kwargs):
-        single, numbers, leaves, structure = picked(args, argnums, "jacfwd")
-        seen = {}
-
-        def along(*ts):
-            level = transforms.enter_forward()
-            try:
-                duals = [transforms.make_dual(x, t, level) for x, t in zip(leaves, ts, strict=True)]
-                y = func(*replaced(args, numbers, unflatten(structure, duals)), **kwargs)
-                y, aux = parted(y, has_aux, "jacfwd")
-                ys, seen["shape"] = tensors(y, "jacfwd", "outputs")
-                seen["ys"] = ys
-                seen["aux"] = tree_map(lambda one: transforms.primal_of(one, level), aux)
-                return tuple([transforms.tangent_of(one, level) for one in ys])
-            finally:
-                transforms.leave(level)
-
-        run = vmap(along, randomness=randomness)
-        columns = _rows(lambda basis: run(*basis), leaves, leaves, chunk_size, "jacfwd")
-        blocks = _blocks(columns, seen["ys"], leaves, False)
-        result = _assembled(blocks, seen["shape"], structure, single)
-        return (result, seen["aux"]) if has_aux else result
+        chosen = picked(args, argnums, "jacfwd")
+        found = _by_forward("jacfwd", func, chosen, args, kwargs, has_aux, chunk_size, code)
+        return found if has_aux else found[0]
 
     return jacobian_of
 
@@ -130,7 +153,8 @@ def jacfwd(func, argnums=0, has_aux=False, *, randomness="error", chunk_size=Non
 def jacobian(func, argnums=0, mode="auto", *, chunk_size=None):
     """The Jacobian in the mode that costs less: reverse where there are at most as many outputs as inputs, else forward.
 
-    mode: "auto", "reverse" or "forward"; the rest as for `jacrev`.
+    mode: "auto", "reverse" or "forward"; the rest as for `jacrev`. What the function that this returns has found out about
+    arguments of some shapes it keeps: a first call that ends in forward mode evaluates func once more than later ones.
 
     >>> import fastgrad as fg
     >>> fg.func.jacobian(lambda x: x.sum())(fg.ones(3))
@@ -138,17 +162,21 @@ def jacobian(func, argnums=0, mode="auto", *, chunk_size=None):
     """
     if mode not in ("auto", "reverse", "forward"):
         raise ValueError(f"jacobian: mode must be 'auto', 'reverse' or 'forward', got {mode!r}")
-    forward = jacfwd(func, argnums, chunk_size=chunk_size)
-    if mode != "auto":
-        return forward if mode == "forward" else jacrev(func, argnums, chunk_size=chunk_size)
+    tall = set()  # the shapes of arguments for which there were more outputs than inputs
 
     @functools.wraps(func)
     def jacobian_of(*args, **kwargs):
-        recorded, structure, single = _recorded("jacobian", func, argnums, False, args, kwargs)
-        inputs, outputs = (sum([t.numel() for t in ts]) for ts in (recorded.reverse.inputs, recorded.outputs))
-        if outputs > inputs:
-            return forward(*args, **kwargs)
-        return _assembled(_by_reverse("jacobian", recorded, chunk_size), recorded.shape, structure, single)
+        chosen = picked(args, argnums, "jacobian")
+        if mode == "auto":
+            shapes = tuple([x.shape for x in chosen[2]])
+        if mode == "reverse" or (mode == "auto" and shapes not in tall):
+            found = _by_reverse(
+                "jacobian", func, chosen, args, kwargs, chunk_size=chunk_size, unless_tall=mode == "auto"
+            )
+            if found is not None:
+                return found[0]
+            tall.add(shapes)
+        return _by_forward("jacobian", func, chosen, args, kwargs, chunk_size=chunk_size)[0]
 
     return jacobian_of
 
@@ -193,18 +221,12 @@ def laplacian(func, argnums=0, *, chunk_size=None):
                 y = func(*replaced(args, numbers, unflatten(structure, duals)), **kwargs)
                 ys, seen["shape"] = tensors(y, "laplacian", "outputs")
                 slopes = [transforms.tangent_of(one, second) for one in ys]
-                return tuple([transforms.tangent_of(slope, first) for slope in slopes])
+                return [transforms.tangent_of(slope, first) for slope in slopes]
             finally:
                 transforms.leave(first)
 
-        run = vmap(along)
-        total = sum([x.numel() for x in leaves])
-        chunk = _chunk(total, leaves, chunk_size, "laplacian")
-        found = None
-        for start in range(0, total, chunk):
-            rows = run(*transforms.unit_vectors(leaves, start, min(chunk, total - start)))
-            parts = [t.sum(0) for t in rows]
-            found = parts if found is None else [a + b for a, b in zip(found, parts, strict=True)]
-        return unflatten(seen["shape"], found)
+        chunk = _chunk(_size(leaves), leaves, chunk_size, "laplacian")
+        parts = _mapped(along, leaves, chunk)
+        return unflatten(seen["shape"], [sum([rows.sum(0) for rows in chunks]) for chunks in zip(*parts, strict=True)])
 
     return laplacian_of

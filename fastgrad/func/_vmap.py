@@ -29,16 +29,22 @@ def vmap(func, in_dims=0, out_dims=0, randomness="error", *, chunk_size=None, in
     """
     in_dims = in_axes if in_axes != 0 else in_dims
     out_dims = out_axes if out_axes != 0 else out_dims
-    if randomness not in transforms.RANDOMNESS:
-        raise ValueError(f"vmap: randomness must be 'error', 'different' or 'same', got {randomness!r}")
+    code = coded(randomness, "vmap")
     if chunk_size is not None and chunk_size <= 0:
         raise ValueError(f"vmap: chunk_size must be positive or None, got {chunk_size}")
 
     @functools.wraps(func)
     def mapped(*args, **kwargs):
-        return _run(func, in_dims, out_dims, transforms.RANDOMNESS[randomness], chunk_size, args, kwargs)
+        return _run(func, in_dims, out_dims, code, chunk_size, args, kwargs)
 
     return mapped
+
+
+def coded(randomness, who):
+    """What the core calls a choice of randomness."""
+    if randomness not in transforms.RANDOMNESS:
+        raise ValueError(f"{who}: randomness must be 'error', 'different' or 'same', got {randomness!r}")
+    return transforms.RANDOMNESS[randomness]
 
 
 def _run(func, in_dims, out_dims, randomness, chunk_size, args, kwargs):

@@ -53,8 +53,10 @@ class Optimizer:
 
     @state.setter
     def state(self, state):
-        self._state = State()
-        self._state.update(state)
+        own = State(self._state.clock)  # by which plans learn of it
+        own.clear()
+        own.update(state)
+        self._state = own
 
     def add_param_group(self, param_group):
         """Adds a group, a dictionary of "params" and hyperparameters; those not given are the defaults."""
@@ -125,7 +127,7 @@ class Optimizer:
             multi_step(*arguments)
         except MissingState:
             self._begin(group, name, hyper)
-            return None
+            arguments = self._arguments(group, name, hyper, keys)  # with the state that there now is
         numbers = tuple(group[key] for key in self._numbers)
         if not _comparable(numbers):
             _core.forbid_recorded("a step of an optimiser whose hyperparameters are not all numbers")

@@ -27,6 +27,7 @@ CONTENDERS = {
     "floor": (None, floor.FloorStep),
     "fastgrad": ("fastgrad", partial(_torch_like, library="fastgrad")),
     "fastgrad compiled": ("fastgrad", partial(_torch_like, library="fastgrad", kind="CompiledStep")),
+    "fastgrad compiled loop": ("fastgrad", partial(_torch_like, library="fastgrad", kind="CompiledLoopStep")),
     "torch": ("torch", partial(_torch_like, library="torch")),
     "torch fused": ("torch", partial(_torch_like, library="torch", fused=True)),
     "torch.compile": ("torch", partial(_torch_like, library="torch", kind="CompiledLossStep", fused=True)),

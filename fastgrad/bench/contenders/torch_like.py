@@ -63,6 +63,20 @@ class CompiledStep(TorchStep):
             step(x, labels)
 
 
+class CompiledLoopStep(CompiledStep):
+    """All steps in one call of the compiled step's `run`: no Python between them."""
+
+    def losses(self, n):
+        return self.step.run((self.x, self.labels), epochs=n).tolist()
+
+    def run(self, n):
+        self.step.run((self.x, self.labels), epochs=n)
+
+    def epochs(self, n, data, batch):
+        """n epochs over a data set, in a new order each."""
+        self.step.run(data, batch_size=batch, epochs=n, shuffle=True, drop_last=True)
+
+
 class CompiledLossStep(TorchStep):
     """Net and loss through `torch.compile`, as its documentation has it; the optimiser stays outside."""
 

@@ -1,0 +1,115 @@
+"""Order statistics: one op gives the order, and the elements are gathered by it. So values keep their history, while indices
+are constants, and all of it runs in batches and in compiled functions.
+"""
+
+from collections import namedtuple
+
+from .tensor cimport *
+
+from .table import NONE, ROWS, functions, op, publish
+
+sort_result = namedtuple("sort", ["values", "indices"])
+topk_result = namedtuple("topk", ["values", "indices"])
+median_result = namedtuple("median", ["values", "indices"])
+
+
+def argsort_numpy(a, x):
+    if not a.mode:
+        return "np.argsort(x0, {axis}, kind='stable')"
+    return "x0.shape[{axis}] - 1 - np.flip(np.argsort(np.flip(x0, {axis}), {axis}, kind='stable'), {axis})"
+
+
+def argsort_flops(a, x):
+    """As many comparisons as a merge sort makes at most."""
+    n = x[a.axis] if x else 1
+    count = 1
+    for d in x:
+        count *= d
+    return count * max(n - 1, 0).bit_length()
+
+
+cdef Op ARGSORT = op(
+    "argsort", shape="SAME", dtype="T->i", vjp=NONE, dense=True, batch=ROWS, family="order",
+    sample=lambda r: [((r.integers(0, 4, size=(3, 5)).astype(float), 1), {}), ((r.normal(size=(3, 5)), 0), {"descending": True}),
+                      ((r.normal(size=()),), {})],
+    flops=argsort_flops, numpy=argsort_numpy,
+    doc="The positions that sort along attrs.axis, stable, NaN as the largest; attrs.mode 1: the largest first.")
+
+
+cdef int axis_of(object dim, int ndim, str who) except -2:
+    n = ndim if ndim else 1
+    if not -n <= dim < n:
+        raise IndexError(f"{who}: dimension {dim} is out of range for a tensor with {ndim} dimensions: expected {-n} to {n - 1}")
+    return dim % n
+
+
+cdef Tensor order(Tensor x, int axis, bint descending):
+    cdef Attrs a = new_attrs()
+    a.c.axis = axis
+    a.c.mode = descending
+    return <Tensor>apply1(ARGSORT, x, a)
+
+
+cdef object taken(Tensor x, Tensor indices, int axis):
+    return x.clone() if x.layout.c.ndim == 0 else functions["gather"](x, axis, indices)
+
+
+@publish
+def argsort(Tensor input not None, dim=-1, descending=False, *, stable=True):
+    """The indices that sort along `dim`, int64. The order is always stable; NaN counts as the largest."""
+    return order(input, axis_of(dim, input.layout.c.ndim, "argsort"), descending)
+
+
+@publish
+def sort(Tensor input not None, dim=-1, descending=False, *, stable=True):
+    """(values, indices) sorted along `dim`. The order is always stable; NaN counts as the largest."""
+    cdef int axis = axis_of(dim, input.layout.c.ndim, "sort")
+    indices = order(input, axis, descending)
+    return sort_result(taken(input, indices, axis), indices)
+
+
+@publish
+def topk(Tensor input not None, k, dim=-1, largest=True, sorted=True):
+    """(values, indices) of the k largest elements along `dim`, or of the smallest; always sorted."""
+    cdef int axis = axis_of(dim, input.layout.c.ndim, "topk")
+    size = input.layout.c.shape[axis] if input.layout.c.ndim else 1
+    if not 0 <= k <= size:
+        raise RuntimeError(f"topk: k must be from 0 to {size}, the size of dimension {dim}, got {k}")
+    indices = order(input, axis, largest)
+    if input.layout.c.ndim:
+        indices = indices.narrow(axis, 0, k).contiguous()
+    return topk_result(taken(input, indices, axis), indices)
+
+
+@publish
+def median(Tensor input not None, dim=None, keepdim=False):
+    """The median, the lower of two in the middle; NaN if there is one. With a `dim`, (values, indices) along it.
+
+    Over all elements, equal ones share the gradient evenly.
+    """
+    cdef int axis
+    if dim is None:
+        if input.layout.c.size == 0:
+            raise RuntimeError("median: the tensor has no elements")
+        flat = input.reshape(-1)
+        y = taken(flat, middle(flat, 0).unsqueeze(0), 0).detach()
+        least = -float("inf") if input.is_floating_point() else flat.min()
+        return functions["where"]((flat == y) | ((flat != flat) & (y != y)), flat, least).max()
+    axis = axis_of(dim, input.layout.c.ndim, "median")
+    if input.layout.c.ndim == 0:
+        return median_result(input.clone(), order(input, 0, False))
+    if input.layout.c.shape[axis] == 0:
+        raise IndexError(f"median: dimension {dim} has no elements")
+    indices = middle(input, axis).unsqueeze(axis)
+    values = taken(input, indices, axis)
+    return median_result(*[t if keepdim else t.squeeze(axis) for t in (values, indices)])
+
+
+cdef object middle(Tensor x, int axis):
+    """The index of the lower median along an axis, or of the first NaN."""
+    n = x.layout.c.shape[axis]
+    found = order(x, axis, False).select(axis, (n - 1) // 2)
+    if not x.is_floating_point():
+        return found
+    missing = x.detach().isnan()
+    return functions["where"](missing.any(axis), missing.long().argmax(axis), found)

@@ -1,0 +1,21 @@
+# The arguments of a compiled function, as its programs (compiled.pyx) ask for them.
+
+from cpython.object cimport PyObject
+
+from .tensor cimport Layout
+
+cdef class Signature:
+    cdef int kind, dtype
+    cdef Layout layout
+    cdef type type
+    cdef object value           # SIMPLE: the value; OBJECT: the object, or a weak reference to it
+    cdef object key             # hashable: equal where the signatures are
+    cdef bint weak
+    cdef list items
+    cdef tuple names            # DICT
+
+    cdef bint matches(self, object x, PyObject** tensors, int* n) except -1
+
+cdef Signature signature(object x, list tensors)    # `tensors`: gets those of x
+cdef object replaced(object x, list tensors)        # x with these for its tensors
+cdef int tensors_of(object x, list found) except -1

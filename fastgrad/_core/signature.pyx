@@ -1,0 +1,130 @@
+"""What a compiled function was called with: the structure of its arguments, layouts and dtypes of tensors, static values."""
+
+cimport cython
+from cpython.object cimport PyObject
+
+import weakref
+
+import numpy as np
+
+from .recorder cimport collected, frozen
+from .tensor cimport *
+from .views cimport settle
+
+from .recorder import CompileError
+
+cdef enum:
+    TENSOR, SIMPLE, OBJECT, ITEMS, DICT
+
+
+@cython.final
+cdef class Signature:
+    """What a program asks of its arguments: the structure, layouts and dtypes of tensors, static values."""
+
+    cdef bint matches(self, object x, PyObject** tensors, int* n) except -1:
+        """Whether x is what this describes; its tensors, borrowed, are added to those found so far."""
+        cdef Tensor t
+        cdef Py_ssize_t k
+        if self.kind == TENSOR:
+            if type(x) is not Tensor:
+                return False
+            t = <Tensor>x
+            if t.flags & VIEW:
+                settle(t)
+            if t.layout is not self.layout and not same_layout(t.layout, self.layout):
+                return False
+            if t.dtype != self.dtype or t.flags & (REQUIRES_GRAD | BOXED | DUAL):
+                return False
+            tensors[n[0]] = <PyObject*>t
+            n[0] += 1
+            return True
+        if self.kind == OBJECT:
+            return x is not None and (self.value() if self.weak else self.value) is x
+        if type(x) is not self.type:
+            return False
+        if self.kind == SIMPLE:
+            return x is self.value or frozen(x) == self.key
+        if self.kind == DICT:
+            if len(x) != len(self.names) or tuple(x) != self.names:
+                return False
+            x = list(x.values())
+        elif len(x) != len(self.items):
+            return False
+        for k in range(len(self.items)):
+            if not (<Signature>self.items[k]).matches(x[k], tensors, n):
+                return False
+        return True
+
+
+cdef bint same_layout(Layout a, Layout b) noexcept:
+    cdef int k
+    if not same_shape(a, b) or a.c.flags != b.c.flags:
+        return False
+    for k in range(a.c.ndim):
+        if a.c.shape[k] > 1 and a.c.stride[k] != b.c.stride[k]:
+            return False
+    return True
+
+
+cdef Signature signature(object x, list tensors):
+    cdef Signature s = Signature.__new__(Signature)
+    cdef Tensor t
+    s.type = type(x)
+    if type(x) is Tensor:
+        t = <Tensor>x
+        if t.requires_grad:
+            raise CompileError("an argument of a compiled function requires grad: its gradient would be lost; detach() it, or "
+                               "let the function use it from outside, as it does parameters")
+        if t.flags & (BOXED | DUAL):
+            raise CompileError("an argument of a compiled function is under a transform")
+        tensors.append(t)
+        s.kind, s.layout, s.dtype = TENSOR, t.layout, t.dtype
+        s.key = ("tensor", t.dtype, tuple(shape_of(t.layout)), t.layout.strides)
+    elif isinstance(x, (tuple, list)):
+        s.kind = ITEMS
+        s.items = [signature(item, tensors) for item in x]
+        s.key = (s.type, tuple([(<Signature>item).key for item in s.items]))
+    elif type(x) is dict:
+        s.kind = DICT
+        s.names = tuple(x)
+        s.items = [signature(item, tensors) for item in x.values()]
+        s.key = (dict, frozen(s.names), tuple([(<Signature>item).key for item in s.items]))
+    elif isinstance(x, np.ndarray):
+        raise CompileError("an argument of a compiled function is a NumPy array, whose values would be frozen; pass "
+                           "fastgrad.from_numpy(array)")
+    else:
+        s.key = frozen(x)
+        s.value = x
+        s.kind = SIMPLE
+        if s.key == (type(x), id(x)) and type(x) is not int:
+            s.kind = OBJECT
+            try:
+                s.value = weakref.ref(x)
+                s.weak = True
+            except TypeError:
+                pass
+    return s
+
+
+cdef object replaced(object x, list tensors):
+    """x with its tensors replaced by these, in their order (taken from the end of the reversed list)."""
+    if type(x) is Tensor:
+        return tensors.pop()
+    if isinstance(x, (tuple, list)):
+        return collected(type(x), [replaced(item, tensors) for item in x])
+    if type(x) is dict:
+        return {key: replaced(item, tensors) for key, item in x.items()}
+    return x
+
+
+cdef int tensors_of(object x, list found) except -1:
+    """Adds the tensors in x, in the order in which `replaced` replaces them."""
+    if type(x) is Tensor:
+        found.append(x)
+    elif isinstance(x, (tuple, list)):
+        for item in x:
+            tensors_of(item, found)
+    elif type(x) is dict:
+        for item in x.values():
+            tensors_of(item, found)
+    return 0
