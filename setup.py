@@ -51,19 +51,7 @@ SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
 
 # What does not run at every operation is made small: it is a quarter of the installed size less.
 SMALL = {"assemble", "batch", "compiled", "compose", "convert", "copying", "create", "forward", "function", "gradients"}
-SMALL |= {
-    "interop",
-    "levels",
-    "modes",
-    "order",
-    "random",
-    "recorder",
-    "saving",
-    "schedule",
-    "table",
-    "transforms",
-    "watch",
-}
+SMALL |= {"interop", "levels", "modes", "order", "random", "recorder", "saving", "schedule", "table", "transforms", "watch"}
 
 
 def compile_args(module=None):
