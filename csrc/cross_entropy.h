@@ -22,6 +22,7 @@ static FN(targets) FN(targets_of)(const fg_call *call, const fg_view *v, int64_t
 /* The divisor of the gradient and of the loss: 1, but for the mean the total weight of the labels that count. */
 static int FN(divisor_of)(fg_call *call, const FN(targets) * t, T *divisor) {
     double total = 0;
+    int64_t counted = 0;
     for (int64_t i = 0; i < t->count; i++) {
         int64_t c = t->labels[i];
         if (c == t->ignored) continue;
@@ -30,8 +31,10 @@ static int FN(divisor_of)(fg_call *call, const FN(targets) * t, T *divisor) {
             call->value = c;
             return FG_EINDEX;
         }
-        total += t->weight ? t->weight[c] : 1;
+        counted++;
+        if (t->weight) total += t->weight[c];
     }
+    if (!t->weight) total = (double)counted;
     *divisor = call->attrs->mode == FG_MEAN ? (T)total : 1;
     return FG_OK;
 }
@@ -90,6 +93,14 @@ static void FN(shares)(const fg_call *call, const FN(targets) * to, int64_t i, T
     *miss = g * (e / (T)to->classes);
 }
 
+/* Less the targets: the second part of the gradient of sample i, at y + at. */
+static void FN(less_targets)(const FN(targets) * to, int64_t i, T hit, T miss, T *y, int64_t step) {
+    int64_t c = to->labels[i];
+    if (miss != 0)
+        for (int64_t k = 0; k < to->classes; k++) y[k * step] -= to->weight ? miss * to->weight[k] : miss;
+    if (c != to->ignored) y[c * step] -= hit;
+}
+
 /* y = p times what the probabilities of a sample count in its gradient, and less the targets if `targets`.
  * v: g, labels, weight */
 FG_ALWAYS_INLINE int FN(cross_entropy_grad)(fg_call *call, const T *restrict p, const fg_view *v, int targets) {
@@ -100,24 +111,30 @@ FG_ALWAYS_INLINE int FN(cross_entropy_grad)(fg_call *call, const T *restrict p, 
     FN(targets) to = FN(targets_of)(call, &v[1], b.n);
     int code = FN(divisor_of)(call, &to, &divisor);
     if (code) return code;
-    T all = call->attrs->f[0] != 0 ? FN(total_weight)(&to) : 0;
+    T all = call->attrs->f[0] != 0 ? FN(total_weight)(&to) : 0, one = each ? 0 : g[0] / divisor, hit, miss;
+    if (b.inner == 1) { /* rows that count the same are one loop: a row of ten would not fill a vector */
+        for (int64_t first = 0, end; first < b.outer; first = end) {
+            FN(shares)(call, &to, first, each ? g[first] / divisor : one, &hit, &miss);
+            T scale = hit + miss * all;
+            for (end = first + 1; end < b.outer && (end - first) * b.n < FN(TILE); end++) {
+                FN(shares)(call, &to, end, each ? g[end] / divisor : one, &hit, &miss);
+                if (hit + miss * all != scale) break;
+            }
+            for (int64_t k = first * b.n; k < end * b.n; k++) y[k] = FN(weigh)(scale, p[k]);
+            for (int64_t i = first; targets && i < end; i++) {
+                FN(shares)(call, &to, i, each ? g[i] / divisor : one, &hit, &miss);
+                FN(less_targets)(&to, i, hit, miss, y + i * b.n, 1);
+            }
+        }
+        return FG_OK;
+    }
     for (int64_t o = 0; o < b.outer; o++)
         for (int64_t j = 0; j < b.inner; j++) {
-            int64_t i = o * b.inner + j, c = to.labels[i], at = o * b.n * b.inner + j;
-            T hit, miss;
-            FN(shares)(call, &to, i, g[each ? i : 0] / divisor, &hit, &miss);
+            int64_t i = o * b.inner + j, at = o * b.n * b.inner + j;
+            FN(shares)(call, &to, i, each ? g[i] / divisor : one, &hit, &miss);
             T scale = hit + miss * all;
-            if (b.inner == 1 && b.n > FN(SHORT))
-                for (int64_t k = 0; k < b.n; k++) y[at + k] = FN(weigh)(scale, p[at + k]);
-            else
-                for (int64_t k = 0; k < b.n; k++) {
-                    FG_SHORT_LOOP;
-                    y[at + k * b.inner] = FN(weigh)(scale, p[at + k * b.inner]);
-                }
-            if (!targets) continue;
-            if (miss != 0)
-                for (int64_t k = 0; k < b.n; k++) y[at + k * b.inner] -= to.weight ? miss * to.weight[k] : miss;
-            if (c != to.ignored) y[at + c * b.inner] -= hit;
+            for (int64_t k = 0; k < b.n; k++) y[at + k * b.inner] = FN(weigh)(scale, p[at + k * b.inner]);
+            if (targets) FN(less_targets)(&to, i, hit, miss, y + at, b.inner);
         }
     return FG_OK;
 }

@@ -1,6 +1,29 @@
 /* linear and linear_vjp over FN(gemm), for elements of type T; included once for each T by matmul.inc.c. Outputs are
  * dense, inputs have any layout; leading axes that merge are one product. */
 
+/* y[i, :] += bias for all rows; y is dense. Few columns would not fill a vector: the bias is repeated for as many rows
+ * as make one loop of them, a fifth of the time for rows of ten. */
+static void FN(add_bias)(int64_t rows, int64_t n, T *y, const T *bias, int64_t step) {
+    enum { ROOM = 256, NARROW = 32 };
+    if (n > 0 && n < NARROW && rows > 2) {
+        T many[ROOM];
+        int64_t most = ROOM / n;
+        if (most > rows) most = rows;
+        for (int64_t k = 0; k < most * n; k += n)
+            for (int64_t j = 0; j < n; j++) many[k + j] = bias[j * step];
+        for (int64_t i = 0; i < rows; i += most) {
+            int64_t count = (rows - i < most ? rows - i : most) * n;
+            for (int64_t j = 0; j < count; j++) y[i * n + j] += many[j];
+        }
+        return;
+    }
+    for (int64_t i = 0; i < rows; i++, y += n)
+        if (step == 1)
+            for (int64_t j = 0; j < n; j++) y[j] += bias[j];
+        else
+            for (int64_t j = 0; j < n; j++) y[j] += bias[j * step];
+}
+
 /* linear: y, x, weight, bias; y = x weight^T + bias. A bias that was left out has no data. */
 static int FN(linear)(fg_call *call) {
     const fg_layout *x = call->v[1].lay, *w = call->v[2].lay;
@@ -13,15 +36,8 @@ static int FN(linear)(fg_call *call) {
     for (int64_t run = 0; run < it.runs; run++, fg_iter_next(&it)) {
         FN(gemm)(it.len, n, k, (const T *)call->v[1].data + it.at[0], it.step[0], csx, call->v[2].data, w->stride[1],
                  w->stride[0], y, n, 0);
-        if (!bias) {
-            y += it.len * n;
-            continue;
-        }
-        for (int64_t i = 0; i < it.len; i++, y += n)
-            if (step == 1)
-                for (int64_t j = 0; j < n; j++) y[j] += bias[j];
-            else
-                for (int64_t j = 0; j < n; j++) y[j] += bias[j * step];
+        if (bias) FN(add_bias)(it.len, n, y, bias, step);
+        y += it.len * n;
     }
     return FG_OK;
 }

@@ -6,21 +6,25 @@ enum { FG_NONE, FG_MEAN, FG_SUM };
 
 #define T float
 #define FN(name) FG_SET(reduce_##name##_f32)
+#define TURN FG_SET(turn_f32) /* of gemm.h */
 #include "softmax.h"
 #include "cross_entropy.h"
 #include "losses.h"
 #include "normalize.h"
 #undef T
 #undef FN
+#undef TURN
 
 #define T double
 #define FN(name) FG_SET(reduce_##name##_f64)
+#define TURN FG_SET(turn_f64) /* of gemm.h */
 #include "softmax.h"
 #include "cross_entropy.h"
 #include "losses.h"
 #include "normalize.h"
 #undef T
 #undef FN
+#undef TURN
 
 #define REALS(name, kernel)                                                    \
     {                                                                          \

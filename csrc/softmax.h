@@ -73,8 +73,32 @@ static T FN(exp_block)(T *restrict y, const T *restrict x, int64_t n, T m) {
     return lane[0] + sum;
 }
 
+/* y = exp(x - m) for w columns whose elements are `step` apart, s the sum of each of them. */
+static void FN(exp_columns)(T *restrict y, const T *restrict x, int64_t n, int64_t step, int64_t w, T *restrict m,
+                            T *restrict s) {
+    for (int64_t j = 0; j < w; j++) m[j] = -INFINITY, s[j] = 0;
+    for (int64_t k = 0; k < n; k++)
+        for (int64_t j = 0; j < w; j++) m[j] = FN(larger)(m[j], x[k * step + j]);
+    for (int64_t k = 0; k < n; k++)
+        for (int64_t j = 0; j < w; j++) {
+            T e = fg_exp_negative(x[k * step + j] - m[j]);
+            y[k * step + j] = e;
+            s[j] += e;
+        }
+}
+
 /* y = exp(x - m), s the sum of each row of y. rows <= tile_rows(n). A long row is its own tile, and is read twice only. */
 static void FN(exp_rows)(T *y, const T *x, int64_t rows, int64_t n, T *m, T *s) {
+#if FG_SHUFFLE
+    if (n <= FN(SHORT) &&
+        rows >= FN(SHORT)) { /* turned, so that vectors are full: 0.6 of the time for 64 rows of ten */
+        T turned[2][FN(TILE)];
+        TURN(n, rows, x, n, turned[0], rows);
+        FN(exp_columns)(turned[1], turned[0], n, rows, rows, m, s);
+        TURN(rows, n, turned[1], rows, y, n);
+        return;
+    }
+#endif
     if (n < FN(LONG)) {
         FN(less_top)(y, x, rows, n, m);
         for (int64_t i = 0; i < rows * n; i++) y[i] = fg_exp_negative(y[i]);
@@ -89,20 +113,6 @@ static void FN(exp_rows)(T *y, const T *x, int64_t rows, int64_t n, T *m, T *s) 
             FN(push)(&tree, FN(exp_block)(y + i, x + i, n - i < FN(BLOCK) ? n - i : FN(BLOCK), m[r]), &FN(add));
         s[r] = FN(total)(&tree, &FN(add));
     }
-}
-
-/* The same for w <= WIDTH columns whose elements are `step` apart. */
-static void FN(exp_columns)(T *restrict y, const T *restrict x, int64_t n, int64_t step, int64_t w, T *restrict m,
-                            T *restrict s) {
-    for (int64_t j = 0; j < w; j++) m[j] = -INFINITY, s[j] = 0;
-    for (int64_t k = 0; k < n; k++)
-        for (int64_t j = 0; j < w; j++) m[j] = FN(larger)(m[j], x[k * step + j]);
-    for (int64_t k = 0; k < n; k++)
-        for (int64_t j = 0; j < w; j++) {
-            T e = fg_exp_negative(x[k * step + j] - m[j]);
-            y[k * step + j] = e;
-            s[j] += e;
-        }
 }
 
 /* A walk along the axis: tiles of rows where it is the last axis, stripes of columns where it is not. */

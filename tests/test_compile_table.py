@@ -4,7 +4,9 @@ import importlib.util
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
+from fastgrad._core.fuse import tile_calls
 
 import fastgrad as fg
 from fastgrad import nn, optim
@@ -128,3 +130,22 @@ def test_one_program_on_two_threads():
         t.join()
     assert not wrong
     assert h.replays >= 300
+
+
+def elementwise_cases():
+    return [case for case in table.cases() if table.RECORDS[case[0]].elementwise]
+
+
+@pytest.mark.parametrize("case", elementwise_cases(), ids=ids)
+def test_value_in_tiles(case):
+    arrays = [np.resize(a, (5, 70)) if a.size > 1 else a for a in table.real_arrays(table.samples(case[0])[case[1]][0])]
+
+    def function(*xs):
+        y = table.call(*case, [x * 1 for x in xs])[0]
+        return y.double() * 2 - y
+
+    before = tile_calls(256, 1)
+    try:
+        replays(function, arrays)
+    finally:
+        tile_calls(*before)

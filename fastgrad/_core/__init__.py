@@ -53,7 +53,8 @@ from .random import (  # noqa: E402
     seed,
     set_rng_state,
 )
-from .recorder import CompileError, forbid_recorded, module_changed, module_replaced  # noqa: E402
+from .record import module_changed  # noqa: E402
+from .recorder import CompileError, forbid_recorded, module_replaced  # noqa: E402
 from .rows import broadcast_loss, set_loss_broadcasting  # noqa: E402
 from .saving import saved_tensors_hooks  # noqa: E402
 from .table import functions  # noqa: E402

@@ -1,15 +1,48 @@
 """Makes a program of a record: the calls with their views, what is bound at each replay, what is guarded."""
 
-from cpython.mem cimport PyMem_Calloc
+cimport cython
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
+from .fuse cimport Group
+from .memory cimport exact_storage
 from .program cimport PyWeakReference, Program, Result, Target, bind_t, handle_t, range_t
 from .random cimport current
-from .recorder cimport CONSTANT, EXTERNAL, UNREAD, Call, GradSlot, Handle, Operand, Record, Slot, module_changes
-from .schedule cimport Schedule, draws, schedule
+from .record cimport CONSTANT, EXTERNAL, UNREAD, Call, GradSlot, Handle, Operand, Slot, draws, layout_bytes, module_changes
+from .recorder cimport Record
+from .schedule cimport Schedule, members, schedule
 from .tensor cimport *
+
+cdef extern from "fuse.h":
+    ctypedef struct fg_fusion:
+        fg_call* calls
+        fg_view* views
+        int64_t* step
+        const fg_layout** last
+        int64_t ncalls, nviews, tiles
+    int fg_fused(fg_call* call) noexcept nogil
+
+
+@cython.final
+cdef class Fusion:
+    """What the kernel of a fused call finds by the address in its attributes."""
+
+    cdef fg_fusion c
+
+    def __cinit__(self, int64_t ncalls, int64_t nviews):
+        self.c.calls = <fg_call*>PyMem_Calloc(ncalls, sizeof(fg_call))
+        self.c.step = <int64_t*>PyMem_Calloc(nviews, sizeof(int64_t))
+        self.c.last = <const fg_layout**>PyMem_Calloc(nviews, sizeof(void*))
+        if self.c.calls == NULL or self.c.step == NULL or self.c.last == NULL:
+            raise MemoryError()
+        self.c.ncalls, self.c.nviews = ncalls, nviews
+
+    def __dealloc__(self):
+        PyMem_Free(self.c.calls)
+        PyMem_Free(self.c.step)
+        PyMem_Free(self.c.last)
 
 
 cdef Program assembled(Record rec):
@@ -93,15 +126,11 @@ cdef dict build_sources(Program p, Record rec, Schedule s):
 cdef int build_calls(Program p, Record rec, Schedule s, dict source) except -1:
     cdef int64_t nviews = 0, at, v = 0, k
     cdef Call c
-    cdef Operand o
     cdef Slot slot
-    cdef Attrs a
-    cdef fg_call* f
-    cdef Storage memory
     cdef dict base = {}             # slot -> address where it never changes
     cdef list binds = [[] for _ in range(p.nsources)]
-    for item in s.calls:
-        nviews += 2 if type(item) is int else len((<Call>item).operands)
+    for item in s.calls + s.fixed:
+        nviews += 2 if type(item) is int else sum([len((<Call>c).operands) for c in members(item)])
     p.ncalls = len(s.calls)
     p.calls = <fg_call*>PyMem_Calloc(p.ncalls + 1, sizeof(fg_call))
     p.views = <fg_view*>PyMem_Calloc(nviews + 1, sizeof(fg_view))
@@ -109,7 +138,7 @@ cdef int build_calls(Program p, Record rec, Schedule s, dict source) except -1:
     p.bind_at = <int64_t*>PyMem_Calloc(p.nsources + 2, sizeof(int64_t))
     if p.calls == NULL or p.views == NULL or p.bases == NULL or p.bind_at == NULL:
         raise MemoryError()
-    p.arena = new_storage(s.arena)
+    p.arena = exact_storage(s.arena)
     for slot in rec.slots:
         if slot.index in s.places:
             base[slot.index] = <size_t>p.arena.data + <size_t>s.places[slot.index]
@@ -117,48 +146,16 @@ cdef int build_calls(Program p, Record rec, Schedule s, dict source) except -1:
             base[slot.index] = <size_t>slot.storage.data
         elif slot.kind == CONSTANT and slot.index not in source:
             base[slot.index] = <size_t>constant(p, slot).data
-    p.info = []
+    for c in s.fixed:
+        v = run_now(p, rec, c, binds, source, base, v)
     for at in range(p.ncalls):
         item = s.calls[at]
-        f = &p.calls[at]
-        f.v = p.views + v
         if type(item) is int:
-            slot = rec.slots[item]
-            memory = constant(p, slot)
-            a = new_attrs()
-            a.c.i[0] = slot.nbytes
-            p.kept.append(a)
-            f.kernel = byte_copier()
-            f.attrs = &a.c
-            f.nout = f.nin = 1
-            fill_view(p, binds, source, base, v, slot.index, 0, scalar_layout, FG_U8)
-            set_data(&p.views[v + 1], <char*>memory.data, scalar_layout, FG_U8)
-            p.info.append((None, (slot.nbytes,), slot.line, None, "forward"))
-            v += 2
-            continue
-        c = item
-        a = c.attrs
-        if draws(c):
-            a = new_attrs()
-            a.c = c.attrs.c
-            p.streams.append((a, c.attrs.py))
-            if c.attrs.py is current():
-                p.drawn = c.attrs.py
-        p.kept.append(a)
-        f.kernel = c.op.kernels[c.common]
-        f.attrs = NULL if a is None else &a.c
-        f.nout = c.nout
-        f.nin = len(c.operands) - c.nout
-        for k in range(len(c.operands)):
-            if c.operands[k] is None:
-                p.views[v].lay = &scalar_layout.c
-            else:
-                o = c.operands[k]
-                p.kept.append(o.layout)
-                p.work += o.layout.c.size
-                fill_view(p, binds, source, base, v, o.slot, o.offset, o.layout, o.dtype)
-            v += 1
-        p.info.append((c.op, c.operands, c.line, c.attrs, c.phase))
+            v = fill_constant(p, &p.calls[at], rec.slots[item], binds, source, base, v)
+        elif type(item) is Group:
+            v = fill_group(p, &p.calls[at], item, binds, source, base, v)
+        else:
+            v = fill_call(p, &p.calls[at], item, binds, source, base, v)
     p.binds = <bind_t*>PyMem_Calloc(sum([len(b) for b in binds]) + 1, sizeof(bind_t))
     if p.binds == NULL:
         raise MemoryError()
@@ -171,6 +168,110 @@ cdef int build_calls(Program p, Record rec, Schedule s, dict source) except -1:
             v += 1
     p.bind_at[p.nsources] = v
     return 0
+
+
+cdef int64_t run_now(Program p, Record rec, Call c, list binds, dict source, dict base, int64_t v) except -1:
+    """Runs a call whose results are constant into memory that the program keeps."""
+    cdef fg_call f
+    cdef Operand o
+    cdef Storage memory, scratch = None
+    cdef int64_t at = 0
+    cdef int code = FG_ESCRATCH
+    memset(&f, 0, sizeof(f))
+    for o in c.operands[:c.nout]:
+        if o is not None:
+            memory = new_storage((<Slot>rec.slots[o.slot]).nbytes)
+            p.kept.append(memory)
+            base[o.slot] = <size_t>memory.data
+    v = fill_call(p, &f, c, binds, source, base, v)
+    while code == FG_ESCRATCH:
+        code = replay_calls(&f, 1, &at)
+        if code == FG_ESCRATCH:
+            scratch = new_storage(f.value)
+            f.scratch = scratch.data
+    if code != FG_OK:
+        raise_code(c.op, code, &f)
+    return v
+
+
+cdef int64_t fill_constant(Program p, fg_call* f, Slot slot, list binds, dict source, dict base, int64_t v) except -1:
+    """A call that sets the memory of a constant anew."""
+    cdef Attrs a = new_attrs()
+    cdef Storage memory = constant(p, slot)
+    a.c.i[0] = slot.nbytes
+    p.kept.append(a)
+    f.kernel = byte_copier()
+    f.attrs = &a.c
+    f.nout = f.nin = 1
+    f.v = p.views + v
+    fill_view(p, binds, source, base, v, slot.index, 0, scalar_layout, FG_U8)
+    set_data(&p.views[v + 1], <char*>memory.data, scalar_layout, FG_U8)
+    return v + 2
+
+
+cdef int64_t fill_call(Program p, fg_call* f, Call c, list binds, dict source, dict base, int64_t v) except -1:
+    """All of the call but its views; then these, from number v on. Returns the number after them."""
+    cdef Operand o
+    cdef Attrs a = c.attrs
+    if draws(c):
+        a = new_attrs()
+        a.c = c.attrs.c
+        p.streams.append((a, c.attrs.py))
+        if c.attrs.py is current():
+            p.drawn = c.attrs.py
+    p.kept.append(a)
+    f.kernel = c.op.kernels[c.common]
+    f.attrs = NULL if a is None else &a.c
+    f.nout = c.nout
+    f.nin = len(c.operands) - c.nout
+    f.v = p.views + v
+    for o in c.operands:
+        if o is None:
+            p.views[v].lay = &scalar_layout.c
+        else:
+            p.kept.append(o.layout)
+            p.work += o.layout.c.size
+            fill_view(p, binds, source, base, v, o.slot, o.offset, o.layout, o.dtype)
+        v += 1
+    return v
+
+
+cdef int64_t fill_group(Program p, fg_call* f, Group g, list binds, dict source, dict base, int64_t v) except -1:
+    cdef int64_t first = v, k = 0
+    cdef Attrs a = new_attrs()
+    cdef Call c
+    cdef Operand o
+    cdef Layout part
+    cdef Fusion fusion = Fusion.__new__(Fusion, len(g.calls), sum([len((<Call>c).operands) for c in g.calls]))
+    cdef dict parts = {}            # layouts that are equal become one: kernels compare pointers
+    fusion.c.views = p.views + v
+    fusion.c.tiles = g.tiles
+    a.c.i[0] = <int64_t>&fusion.c
+    p.kept.extend((a, fusion, parts))
+    f.kernel = <fg_kernel>fg_fused
+    f.attrs = &a.c
+    f.v = p.views + v
+    for c in g.calls:
+        v = fill_call(p, &fusion.c.calls[k], c, binds, source, base, v)
+        k += 1
+    for c in g.calls:
+        for o in c.operands:
+            if o is not None:
+                if o.slot in g.private:
+                    p.views[first].data = <char*><size_t>base[o.slot]
+                fusion.c.step[first - (v - fusion.c.nviews)] = g.step(o)
+                part = interned(parts, g.part(o, False))
+                p.views[first].lay = &part.c
+                part = interned(parts, g.part(o, True))
+                fusion.c.last[first - (v - fusion.c.nviews)] = &part.c
+            else:
+                fusion.c.last[first - (v - fusion.c.nviews)] = &scalar_layout.c
+            first += 1
+    return v
+
+
+cdef Layout interned(dict parts, Layout lay):
+    return parts.setdefault(layout_bytes(lay), lay)
 
 
 cdef Storage constant(Program p, Slot slot):

@@ -74,6 +74,7 @@ cdef class Storage:
     cdef int64_t small[8]               # 64 bytes, aligned for every dtype
 
 cdef Storage new_storage(int64_t nbytes)
+cdef Storage exact_storage(int64_t nbytes)      # not of a size class, and not kept for reuse: for what lives long
 cdef Storage foreign_storage(void* data, int64_t nbytes, object owner, bint readonly)
 cdef void (*empty_above)() noexcept     # frees what is kept for reuse of tensors and nodes
 cdef int64_t in_use() noexcept          # bytes of the blocks that tensors use: "allocated" of memory_stats()

@@ -398,6 +398,39 @@ cdef int _take(Storage s, int64_t nbytes) except -1:
     return 0
 
 
+@cython.final
+@cython.no_gc
+cdef class Block:
+    """Memory of exactly the bytes asked for, counted as in use."""
+
+    cdef void* data
+    cdef int64_t nbytes
+
+    def __cinit__(self, int64_t nbytes):
+        global _in_use, _peak
+        self.data = fg_aligned_alloc(<size_t>nbytes)
+        if self.data == NULL:
+            raise MemoryError(f"cannot allocate {nbytes} bytes")
+        self.nbytes = nbytes
+        _in_use += nbytes
+        _peak = max(_peak, _in_use)
+
+    def __dealloc__(self):
+        global _in_use
+        if self.data != NULL:
+            _in_use -= self.nbytes
+            fg_aligned_free(self.data)
+
+
+cdef Storage exact_storage(int64_t nbytes):
+    """As new_storage, for what is large and lives long: a class of sizes may take half as much again."""
+    cdef Block block
+    if nbytes <= INLINE:
+        return new_storage(nbytes)
+    block = Block.__new__(Block, (nbytes + 63) // 64 * 64)
+    return foreign_storage(block.data, nbytes, block, False)
+
+
 cdef Storage foreign_storage(void* data, int64_t nbytes, object owner, bint readonly):
     """A storage over memory that `owner` keeps alive."""
     cdef Storage s = fg_storage_take(nbytes)

@@ -18,6 +18,7 @@ from ._errors import ForgottenZeroGrad, MissingState
 
 cdef extern from "Python.h":
     PyObject* PyDict_GetItemWithError(object d, object key) except? NULL
+    int PyDict_Next(object d, Py_ssize_t* at, PyObject** key, PyObject** value)
 
 
 cdef class Plan:
@@ -31,28 +32,43 @@ cdef class Plan:
     def __init__(self, optimizer, dict group, tuple keys, tuple numbers, list clock, str name, Tensor hyper, list params,
                  *states):
         self.optimizer, self.group, self.keys, self.numbers = weakref.ref(optimizer), group, keys, numbers
-        self.clock, self.tick = clock, clock[0]
+        self.clock, self.tick, self.items = clock, clock[0], ()
         self.native, self.hyper, self.params, self.states = step_named(name), hyper, list(params), states
 
     cdef bint holds(self) except -1:
-        cdef dict group = self.group
-        cdef PyObject* value
         cdef list params
         cdef Py_ssize_t k
-        if self.clock[0] is not self.tick:
+        if self.clock[0] is not self.tick or not (self.untouched() or self.equal()):
             return False
-        for k in range(len(self.keys)):
-            value = PyDict_GetItemWithError(group, self.keys[k])
-            if value == NULL:
-                return False
-            if value != <PyObject*>self.numbers[k] and not PyObject_RichCompareBool(<object>value, self.numbers[k], Py_EQ):
-                return False
-        params = group["params"]
+        params = self.group["params"]
         if len(params) != len(self.params):
             return False
         for k in range(len(self.params)):
             if params[k] is not self.params[k]:
                 return False
+        return True
+
+    cdef bint untouched(self) noexcept:
+        """Whether the group has the same objects as when its numbers were last found equal: a quarter of the time of `equal`."""
+        cdef PyObject* key
+        cdef PyObject* value
+        cdef Py_ssize_t at = 0, k = 0, n = len(self.items)
+        while PyDict_Next(self.group, &at, &key, &value):
+            if k >= n or key != <PyObject*>self.items[k] or value != <PyObject*>self.items[k + 1]:
+                return False
+            k += 2
+        return k == n
+
+    cdef bint equal(self) except -1:
+        cdef PyObject* value
+        cdef Py_ssize_t k
+        for k in range(len(self.keys)):
+            value = PyDict_GetItemWithError(self.group, self.keys[k])
+            if value == NULL:
+                return False
+            if value != <PyObject*>self.numbers[k] and not PyObject_RichCompareBool(<object>value, self.numbers[k], Py_EQ):
+                return False
+        self.items = tuple([x for item in self.group.items() for x in item])
         return True
 
     cdef bint current(self) except -1:
@@ -75,7 +91,7 @@ cdef class Plan:
         for k in range(len(values)):
             (<double*>self.hyper.data)[k] = values[k]
         self.hyper.storage.version += 1
-        self.numbers, self.tick, self.changes = numbers, self.clock[0], self.changes + 1
+        self.numbers, self.items, self.tick, self.changes = numbers, (), self.clock[0], self.changes + 1
         return True
 
 

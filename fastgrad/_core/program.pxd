@@ -77,7 +77,6 @@ cdef class Program:
     cdef Storage arena
     cdef list kept                  # what the calls point to
     cdef Schedule plan
-    cdef list info                  # for each call: (op or None, operands, line, attributes, phase)
     cdef bint dead                  # a tensor from outside died: it will never hold again
     cdef readonly int64_t replays
     cdef object key                 # of its record

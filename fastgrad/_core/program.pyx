@@ -14,19 +14,26 @@ from libc.string cimport memset
 import os
 import time
 
+from .explain cimport explained
+from .fuse cimport Group
 from .plan cimport Plan
 from .random cimport Generator, current, prepare
-from .recorder cimport EMPTY, UNREAD, Operand, collected, line_text, module_changes, overlaps, snapshot
-from .schedule cimport Schedule
+from .record cimport EMPTY, UNREAD, Call, Operand, Slot, module_changes, overlaps, snapshot
+from .recorder cimport collected
 from .tensor cimport *
 
 cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(void*)
+    PyObject** PySequence_Fast_ITEMS(list items)       # borrowed
 
 cdef enum:
-    LONG = 1 << 16      # elements of all operands from which a replay runs without the GIL
+    LONG = 1 << 17      # elements of all operands, about 20 us, from which a replay runs without the GIL
     MOST_TOLD = 64      # operands of a call that a watcher is told of
 
+
+# What a watcher is told of a call that is no op.
+cdef str CONSTANTS = "constants"
+cdef str FUSED = "fused"
 
 cdef double POLL = 5e-5     # seconds between two looks of a thread that waits for a program
 cdef int64_t forks = 0      # of this process since it began
@@ -45,10 +52,6 @@ cdef int unlock(list bits) except -1:
     for each in bits:
         each.lock.release()
     return 0
-
-
-cdef str size_text(int64_t n):
-    return f"{n} bytes" if n < 10000 else f"{n / 1000:.4g} kB" if n < 10000000 else f"{n / 1000000:.4g} MB"
 
 
 # ---- guards --------------------------------------------------------------------------------------------------------
@@ -94,14 +97,15 @@ cdef class Program:
         cdef handle_t* h = self.handles
         cdef Tensor t
         cdef PyObject* o
-        cdef Target target
+        cdef PyObject** targets = PySequence_Fast_ITEMS(self.targets)
+        cdef Py_ssize_t k, _each
         if self.world != world:
             return "the kernels, BLAS or the default dtype changed"
         if here.recording != self.recording or here.inference != self.inference:
             return "grad mode changed"
         if self.drawn is not None and self.drawn is not current():
             return "another default generator: that of a thread of parallel_map"
-        for _ in range(self.nhandles):
+        for _each in range(self.nhandles):
             o = h.ref.wr_object
             if o == <PyObject*>None:
                 self.dead = True
@@ -114,14 +118,15 @@ cdef class Program:
             if <PyObject*>t.node != h.leaf:
                 return "a tensor from outside got another history"
             h += 1
-        for target in self.targets:
-            if target.entry != UNREAD and (target.leaf.grad is None) != (target.entry == EMPTY):
+        for k in range(len(self.targets)):
+            if ((<Target>targets[k]).entry != UNREAD
+                    and ((<Target>targets[k]).leaf.grad is None) != ((<Target>targets[k]).entry == EMPTY)):
                 return "a .grad slot is None, or no longer None"
-        for path, _ in self.paths:
-            if not self.fits(path):
+        for k in range(len(self.paths)):
+            if not self.fits(<Leaf>(<tuple>self.paths[k])[0]):
                 return "a tensor in .grad has another layout"
-        for ref in self.optimizers:
-            o = (<PyWeakReference*>ref).wr_object
+        for k in range(len(self.optimizers)):
+            o = (<PyWeakReference*>self.optimizers[k]).wr_object
             if o == <PyObject*>None or not (<Plan>o).current():
                 return "an optimiser changed more than numbers"
         if self.changes != module_changes() and not self.same_modules():
@@ -146,6 +151,7 @@ cdef class Program:
         cdef char* begin
         cdef char* end
         cdef int64_t k, j
+        cdef Py_ssize_t i
         if self.pairs:
             return None if self.same_pairs(args) else "arguments share memory with something else than when recorded"
         for k in range(self.nargs):
@@ -154,7 +160,8 @@ cdef class Program:
             for j in range(self.nranges):
                 if begin < self.ranges[j].end and self.ranges[j].begin < end:
                     return "an argument shares memory with something that is written"
-        for k in self.written_args:
+        for i in range(len(self.written_args)):
+            k = self.written_args[i]
             if (<Tensor>args[k]).storage.readonly:
                 return "an argument that is written is read-only"
             for j in range(self.nargs):
@@ -237,12 +244,15 @@ cdef class Program:
         """Binds what the calls read and write; returns the memory that is new."""
         cdef Target target
         cdef Tensor t
-        cdef Storage s
         cdef list fresh = None
         cdef int64_t k
+        cdef Py_ssize_t i, ntargets = len(self.targets)
+        cdef PyObject** targets = PySequence_Fast_ITEMS(self.targets)
+        cdef PyObject** written = PySequence_Fast_ITEMS(self.written)
         # First what allocates, and so may run other code, of another thread even; then nothing that does, up to the calls.
-        for target in self.targets:
-            if target.exclusive and not target.free():
+        for i in range(ntargets):
+            if (<Target>targets[i]).exclusive and not (<Target>targets[i]).free():
+                target = <Target>targets[i]
                 target.mine = target.made(new_storage(target.nbytes))
         if self.nfresh:
             fresh = []
@@ -261,22 +271,27 @@ cdef class Program:
                 t.storage.version += 1
         for k in range(self.nfresh):
             self.bind(self.fresh_at + k, <char*>(<Storage>fresh[k]).data)
-        for target in self.targets:
-            if target.exclusive:
-                self.bind(target.source, <char*>target.mine.storage.data)
-        for s in self.written:
-            s.version += 1
-        for k in self.written_args:
+        for i in range(ntargets):
+            if (<Target>targets[i]).exclusive:
+                self.bind((<Target>targets[i]).source, <char*>(<Target>targets[i]).mine.storage.data)
+        for i in range(len(self.written)):
+            (<Storage>written[i]).version += 1
+        for i in range(len(self.written_args)):
+            k = self.written_args[i]
             (<Tensor>args[k]).storage.version += 1
         return fresh
 
     cdef int install(self, list fresh) except -1:
         """Leaves in .grad what the calls have written for it."""
         cdef Target target
-        for target in self.targets:
+        cdef PyObject** targets = PySequence_Fast_ITEMS(self.targets)
+        cdef Py_ssize_t i
+        for i in range(len(self.targets)):
+            if (<Target>targets[i]).exclusive and (<Target>targets[i]).leaf.grad is (<Target>targets[i]).mine:
+                continue
+            target = <Target>targets[i]
             if target.exclusive:
-                if target.leaf.grad is not target.mine:
-                    target.leaf.grad = target.mine
+                target.leaf.grad = target.mine
             elif target.source >= 0:
                 target.leaf.grad = target.made(<Storage>fresh[target.source - self.fresh_at])
             elif target.clears:
@@ -297,15 +312,23 @@ cdef class Program:
         return 0
 
     cdef int64_t told(self, int64_t k) except -2:
-        """Tells the thread's watcher of call k, which is about to run."""
+        """Tells the thread's watcher of call k, which is about to run. Calls that run together are told as one."""
         cdef PyObject* lays[MOST_TOLD]
-        cdef int nout = self.calls[k].nout, nin = self.calls[k].nin
-        called, operands, line, attrs, phase = self.info[k]
-        if called is None or nout + nin > MOST_TOLD:
-            nout = nin = 0
-        for i in range(nout + nin):
-            lays[i] = NULL if operands[i] is None else <PyObject*>(<Operand>operands[i]).layout
-        return watch.call_begins(called, 0 if nout == 0 else self.calls[k].v[0].dtype, lays, nout, nin, attrs, line, phase)
+        cdef int n = 0
+        cdef Call c
+        item = self.plan.calls[k]
+        if type(item) is int:
+            return watch.call_begins(CONSTANTS, 0, lays, 0, 0, None, (<Slot>self.record.slots[item]).line, "forward")
+        if type(item) is Group:
+            c = (<Group>item).calls[0]
+            return watch.call_begins(FUSED, 0, lays, 0, 0, None, c.line, c.phase)
+        c = item
+        if len(c.operands) <= MOST_TOLD:
+            for o in c.operands:
+                lays[n] = NULL if o is None else <PyObject*>(<Operand>o).layout
+                n += 1
+        return watch.call_begins(c.op, 0 if n == 0 else self.calls[k].v[0].dtype, lays, min(n, c.nout), n - min(n, c.nout),
+                                 c.attrs, c.line, c.phase)
 
     cdef int run_until(self, int64_t at, int64_t end, bint release) except -1:
         cdef int code
@@ -323,7 +346,7 @@ cdef class Program:
         """Gives the call its scratch, so that it may run again; raises for any other code."""
         cdef Storage scratch
         if code != FG_ESCRATCH:
-            raise_code(<Op>self.info[at][0], code, &self.calls[at])
+            raise_code((<Call>self.plan.calls[at]).op, code, &self.calls[at])
         scratch = new_storage(self.calls[at].value)
         self.kept.append(scratch)
         self.calls[at].scratch = scratch.data
@@ -375,26 +398,9 @@ cdef class Program:
         return collected(spec[1], items)
 
     def explain(self):
-        """What a replay does, as text: one line for each call of a kernel, with the line that asked for it."""
-        cdef int64_t k
-        cdef Op op
-        cdef Schedule s = self.plan
-        lines = [f"{self.ncalls} calls, {self.ncalls - s.commits} of them after all that can fail; {s.dropped} left out as "
-                 f"unused; temporaries in {size_text(s.arena)}, one by one {size_text(s.sum)}; {self.nhandles} tensors from "
-                 f"outside; replayed {self.replays} times"]
-        for k in range(self.ncalls):
-            called, operands, line, _, _ = self.info[k]
-            if called is None:
-                lines.append(f"{k:4}  constant of {operands[0]} bytes")
-                continue
-            op = called
-            shapes = ["-" if o is None else "x".join([str(d) for d in shape_of((<Operand>o).layout)]) or "1"
-                      for o in operands]
-            nout = self.calls[k].nout
-            text = f"{k:4}  {op.name:<20} {', '.join(shapes[:nout])} <- {', '.join(shapes[nout:])}"
-            lines.append(text if len(text) < 100 else text[:97] + "...")
-            lines[len(lines) - 1] += f"  ({line_text(line)})"
-        return "\n".join(lines)
+        """What a replay does, as text: a line for each call of a kernel, with what it costs and the line that asked for it."""
+        return explained(self.record, self.plan,
+                         f"{self.nhandles} tensors from outside; replayed {self.replays} times")
 
     def poison(self):
         """Fills all buffers with the bits of nan: for tests that no kernel reads what a former replay left."""

@@ -1,65 +1,9 @@
 # What a compiled function did in one call, as the program (program.pyx) reads it.
 
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport uint64_t
 
-from .tensor cimport Attrs, Layout, Leaf, Op, Storage, Tensor
-
-cdef enum:              # kinds of slot
-    ARGUMENT            # memory of an argument
-    EXTERNAL            # memory from before the call
-    PRODUCT             # made in the call and written by it
-    CONSTANT            # made in the call from Python data: `value` is what it held when first read
-
-cdef enum:              # what a .grad slot held when it was first touched
-    UNREAD              # whatever it was: it was replaced first
-    EMPTY
-    FULL
-
-cdef class Slot:
-    # One storage. `where` is borrowed, and valid while the storage lives.
-    cdef int kind, index
-    cdef uint64_t birth
-    cdef int64_t nbytes
-    cdef void* where
-    cdef int32_t note
-    cdef bint written
-    cdef Storage storage            # of externals
-    cdef bytes value
-    cdef Leaf path                  # of an external found in this leaf's .grad
-    cdef object line
-
-cdef class Operand:
-    cdef int slot, dtype
-    cdef int64_t offset             # bytes from the storage's begin
-    cdef Layout layout
-
-    cdef tuple key(self)
-
-cdef class Call:
-    cdef Op op
-    cdef int common, nout
-    cdef list operands              # Operand or None, the outputs first
-    cdef Attrs attrs
-    cdef object line
-    cdef str phase                  # forward, backward or optimiser
-
-    cdef tuple key(self)
-
-cdef class Handle:
-    # A tensor over external memory. During the recording `held` keeps it; what nobody else keeps afterwards is forgotten.
-    cdef Tensor held
-    cdef object ref
-    cdef Storage storage
-    cdef Layout layout
-    cdef Leaf leaf
-    cdef void* data
-    cdef bint required
-
-cdef class GradSlot:
-    cdef Leaf leaf
-    cdef int entry
-    cdef Tensor found               # FULL: what was there
-    cdef object final               # after finish: None, "same", or an Operand
+from .record cimport *
+from .tensor cimport Leaf, Storage, Tensor
 
 cdef class Record:
     cdef uint64_t start
@@ -71,7 +15,8 @@ cdef class Record:
     cdef uint64_t world
     cdef str broken                 # why there can be no program of it, nor of any like it
     cdef str loose                  # memory from outside that no tensor there holds any more
-    cdef object spec, key, state
+    cdef tuple key
+    cdef object spec, state
     cdef bint lenient
     cdef int recording, inference
 
@@ -96,10 +41,5 @@ cdef class Record:
     cdef tuple overlapping(self)
     cdef int release(self) except -1
 
-cdef int64_t module_changes() noexcept
-cdef object snapshot(object module)
-cdef object frozen(object v)
 cdef object collected(object kind, list items)      # of a result's type
-cdef str line_text(object line)
 cdef str difference(Record a, Record b)
-cdef int overlaps(const char* a, int64_t na, const char* b, int64_t nb) noexcept

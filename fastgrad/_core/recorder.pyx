@@ -15,15 +15,12 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
 import gc
-import os
-import struct
-import sys
 import weakref
 
 from .call cimport expect_watcher
 from .memory cimport births, forget_notes, foreign_storage, lives, note
 from .plan cimport Plan
-from .random cimport Generator
+from .record cimport *
 from .tensor cimport *
 from .views cimport settle
 
@@ -35,119 +32,7 @@ class CompileError(RuntimeError):
     """A function that `compile` cannot replay; the message says why, and where."""
 
 
-# ---- where the user's code did it ----------------------------------------------------------------------------------
-
-cdef str PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
-
-
-cdef object user_line():
-    """(file, line) of the innermost frame outside this package."""
-    frame = sys._getframe()
-    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
-        frame = frame.f_back
-    return None if frame is None else (frame.f_code.co_filename, frame.f_lineno)
-
-
-cdef str line_text(object line):
-    return "an unknown line" if line is None else f"{os.path.basename(line[0])}:{line[1]}"
-
-
-# ---- values --------------------------------------------------------------------------------------------------------
-
-cdef object frozen(object v):
-    """What a static value is compared by: numbers by type and bits (nan equals itself; 0.0, -0.0, 1 and True differ), what
-    has no value of its own by identity."""
-    cdef type t = type(v)
-    if v is None or t is bool or t is int or t is str or t is bytes:
-        return t, v
-    if t is float:
-        return t, struct.pack("d", v)
-    if t is tuple or t is list:
-        return t, tuple([frozen(x) for x in v])
-    if t is dict:
-        return t, tuple([(frozen(k), frozen(x)) for k, x in v.items()])
-    if t is slice:
-        return t, (frozen(v.start), frozen(v.stop), frozen(v.step))
-    return t, id(v)
-
-
-cdef tuple UNWATCHED = ("_watched", "_chain", "_hooks")
-
-
-cdef object snapshot(object module):
-    """The attributes of a module, as far as a program depends on them."""
-    return tuple([(name, frozen(value)) for name, value in module.__dict__.items() if name not in UNWATCHED])
-
-
-cdef int64_t changes = 0        # of attributes of modules that a record has seen
-
-
-cdef int64_t module_changes() noexcept:
-    return changes
-
-
-def module_changed():
-    """Says that an attribute of a module that a compiled function has called was assigned."""
-    global changes
-    changes += 1
-
-
-cdef int overlaps(const char* a, int64_t na, const char* b, int64_t nb) noexcept:
-    return na > 0 and nb > 0 and a < b + nb and b < a + na
-
-
 # ---- the record ----------------------------------------------------------------------------------------------------
-
-@cython.final
-cdef class Slot:
-    """One storage."""
-
-
-@cython.final
-cdef class Operand:
-    """A view of a slot."""
-
-    cdef tuple key(self):
-        return self.slot, self.dtype, self.offset, layout_bytes(self.layout)
-
-
-cdef bytes layout_bytes(Layout lay):
-    return PyBytes_FromStringAndSize(<const char*>&lay.c, sizeof(lay.c))
-
-
-@cython.final
-cdef class Call:
-    """One run of one kernel."""
-
-    cdef tuple key(self):
-        cdef Operand o
-        attrs = None
-        stream = None
-        if self.attrs is not None:
-            attrs = PyBytes_FromStringAndSize(<const char*>&self.attrs.c, sizeof(self.attrs.c))
-            if type(self.attrs.py) is Generator:        # whose address changes when it is seeded
-                attrs = attrs_without_address(self.attrs)
-                stream = id(self.attrs.py)
-        return (self.op.name, self.common, self.nout, attrs, stream,
-                tuple([None if o is None else o.key() for o in self.operands]))
-
-
-cdef bytes attrs_without_address(Attrs a):
-    cdef Attrs b = new_attrs()
-    b.c = a.c
-    b.c.i[0] = 0
-    return PyBytes_FromStringAndSize(<const char*>&b.c, sizeof(b.c))
-
-
-@cython.final
-cdef class Handle:
-    """A tensor from outside."""
-
-
-@cython.final
-cdef class GradSlot:
-    """The .grad of a leaf from outside."""
-
 
 cdef int active = 0             # records under way, of all threads
 
@@ -496,14 +381,6 @@ cdef bint meet(Slot a, Slot b) noexcept:
     return overlaps(<const char*>s.data, s.nbytes, <const char*>t.data, t.nbytes)
 
 
-cdef str changed_name(tuple before, tuple after):
-    known = dict(before)
-    for name, value in after:
-        if name not in known or known[name] != value:
-            return name
-    return "one that is gone"
-
-
 cdef object rebuild(object spec, Record rec, list roots):
     cdef Operand o
     cdef Tensor t
@@ -532,72 +409,9 @@ cdef object collected(object kind, list items):
     return kind(*items) if hasattr(kind, "_fields") else kind(items)
 
 
-cdef int64_t extent(Layout lay) noexcept:
-    cdef int64_t far = 1
-    cdef int k
-    if lay.c.size == 0:
-        return 0
-    for k in range(lay.c.ndim):
-        far += (lay.c.shape[k] - 1) * lay.c.stride[k]
-    return far
-
-
-# ---- keys ----------------------------------------------------------------------------------------------------------
-
-cdef object slot_key(Slot s):
-    if s.kind == EXTERNAL:
-        return ("external", 0, id(s.path)) if s.path is not None else ("external", s.birth, None)
-    if s.kind == CONSTANT:
-        return ("constant", s.value, None)
-    return ("argument" if s.kind == ARGUMENT else "product", s.nbytes, None)
-
-
-cdef object handle_key(Handle h):
-    return (id(h.ref()), h.storage.birth, h.required)
-
-
-cdef object final_key(object final):
-    return (<Operand>final).key() if type(final) is Operand else final
-
-
-cdef object spec_key(object spec):
-    if type(spec) is Operand:
-        return (<Operand>spec).key()
-    if spec[0] == "static":
-        return frozen(spec[1])
-    return (spec[0], spec[1], frozen(spec[2]) if spec[0] == "dict" else None,
-            tuple([spec_key(x) for x in spec[len(spec) - 1]]))
-
-
 cdef str difference(Record a, Record b):
     """In words, where b first differs from a, the record before."""
-    cdef Slot s, t
-    cdef Call c
-    for (s, t) in zip(a.slots, b.slots):
-        if slot_key(s) == slot_key(t):
-            continue
-        where = line_text(t.line)
-        if t.kind == CONSTANT and s.kind == CONSTANT:
-            return f"a number, list or array that becomes a tensor at {where} differs; pass it as a tensor argument"
-        if t.kind == EXTERNAL and s.kind == EXTERNAL:
-            for made in a.slots:
-                if (<Slot>made).kind >= PRODUCT and (<Slot>made).birth == t.birth:
-                    return (f"state is carried in Python: a tensor made by the previous call is read by this one at {where}; "
-                            f"copy_() it into a buffer that stays")
-            return f"a tensor from outside, used at {where}, is another one in each call; pass it as an argument"
-        return f"what is used at {where} is another kind of tensor in each call"
-    for c, d in zip(a.calls, b.calls):
-        if c.key() != (<Call>d).key():
-            return (f"{c.op.name} at {line_text(c.line)} became {(<Call>d).op.name} at {line_text((<Call>d).line)}, or its "
-                    f"operands or attributes differ")
-    if len(a.calls) != len(b.calls):
-        return f"one call ran {len(a.calls)} kernels, the next {len(b.calls)}"
-    names = ("tensors", "operations", "tensors from outside", ".grad slots", "the result", "which tensors share memory",
-             "modules", "optimisers")
-    for name, x, y in zip(names, a.key, b.key):
-        if x != y:
-            return f"{name} differ from call to call"
-    return "nothing differs"
+    return first_difference(a.slots, a.calls, a.key, b.slots, b.calls, b.key)
 
 
 # ---- what the core tells -------------------------------------------------------------------------------------------

@@ -2,19 +2,20 @@
 
 from libc.stdint cimport int64_t
 
-from .recorder cimport Call, Record
+from .recorder cimport Record
 
 cdef class Schedule:
-    cdef list calls             # Call, or the index of the slot of a constant that is written here
+    cdef list calls             # Call, Group, or the index of the slot of a constant that is written here
+    cdef list fixed             # calls that always give the same: they run once, when the program is made
     cdef int64_t commits        # from here on, calls that cannot fail and write only what is outside
     cdef dict places            # slot -> bytes from the arena's begin
     cdef int64_t arena          # bytes
     cdef int64_t sum            # bytes of all buffers, had each its own
     cdef int dropped            # calls whose results nobody reads
+    cdef int repeated           # calls whose results an earlier one has
     cdef set survivors          # slots that outlive the call
     cdef dict first_write       # slot -> position
     cdef int64_t last_failure   # position of the last call that may fail, -1: none
 
 cdef Schedule schedule(Record rec)
-cdef bint may_fail(Call c)
-cdef bint draws(Call c)
+cdef list members(object item)

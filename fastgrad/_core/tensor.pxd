@@ -214,7 +214,7 @@ cdef struct watch_t:
     int (*recorded)(Op op, Node n) except -1            # by an operation in place, whose kernel has run
     str (*modified)(Node n, void* storage)              # in words: where n saved it, and where it was written since
     # of a compiled function: one of its calls, with the layouts of its operands; kernel_ends() follows
-    int64_t (*call_begins)(Op op, int dtype, PyObject** lays, int nout, int nin, Attrs a, object line, str phase) except -2
+    int64_t (*call_begins)(object what, int dtype, PyObject** lays, int nout, int nin, Attrs a, object line, str phase) except -2
 cdef watch_t watch
 cdef int door(Tensor t, str what) except -1     # before a value reaches Python: raises where it cannot be replayed
 cdef Tensor peek(Leaf leaf)                     # the .grad of a leaf

@@ -62,7 +62,6 @@ cdef struct held_t:                     # a value that a node saved
     bint leaf                           # of a leaf, which exists anyway
 
 cdef str LEAF = "accumulate"            # what stands for the op of a leaf
-cdef str CONSTANT = "constants"         # ... and for the call of a program that writes one
 _package = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
@@ -519,9 +518,10 @@ cdef int64_t kernel_begins(Op op, int dtype, PyObject** ys, int nys, PyObject** 
     return k << 1 | own
 
 
-cdef int64_t call_begins(Op op, int dtype, PyObject** lays, int nout, int nin, Attrs a, object line, str phase) except -2:
+cdef int64_t call_begins(object what, int dtype, PyObject** lays, int nout, int nin, Attrs a, object line, str phase) except -2:
+    # what: an Op, or a literal, which lives on
     cdef Watcher w = <Watcher>thread().watcher
-    cdef int64_t k = w.push(A_CALL, <PyObject*>CONSTANT if op is None else <PyObject*>op)
+    cdef int64_t k = w.push(A_CALL, <PyObject*>what)
     if k < 0:
         return -1
     if line is not None:

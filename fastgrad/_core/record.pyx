@@ -1,0 +1,230 @@
+"""What one call of a compiled function did, as it is compared with the next: storages, operands, calls of kernels, what was met
+from outside; and the keys of all that, which are equal where the calls did the same up to the names of storages."""
+
+cimport cython
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport int64_t
+
+import os
+import struct
+import sys
+
+from .random cimport Generator
+from .tensor cimport *
+
+cdef Op ADD = declare("add")
+cdef Op COPY = declare("copy")
+cdef Op BINARY_CROSS_ENTROPY = declare("binary_cross_entropy")
+
+
+# ---- where the user's code did it ----------------------------------------------------------------------------------
+
+cdef str PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
+
+
+cdef object user_line():
+    """(file, line) of the innermost frame outside this package."""
+    frame = sys._getframe()
+    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        frame = frame.f_back
+    return None if frame is None else (frame.f_code.co_filename, frame.f_lineno)
+
+
+cdef str line_text(object line):
+    return "an unknown line" if line is None else f"{os.path.basename(line[0])}:{line[1]}"
+
+
+# ---- values --------------------------------------------------------------------------------------------------------
+
+cdef object frozen(object v):
+    """What a static value is compared by: numbers by type and bits (nan equals itself; 0.0, -0.0, 1 and True differ), what
+    has no value of its own by identity."""
+    cdef type t = type(v)
+    if v is None or t is bool or t is int or t is str or t is bytes:
+        return t, v
+    if t is float:
+        return t, struct.pack("d", v)
+    if t is tuple or t is list:
+        return t, tuple([frozen(x) for x in v])
+    if t is dict:
+        return t, tuple([(frozen(k), frozen(x)) for k, x in v.items()])
+    if t is slice:
+        return t, (frozen(v.start), frozen(v.stop), frozen(v.step))
+    return t, id(v)
+
+
+cdef tuple UNWATCHED = ("_watched", "_chain", "_hooks")
+
+
+cdef object snapshot(object module):
+    """The attributes of a module, as far as a program depends on them."""
+    return tuple([(name, frozen(value)) for name, value in module.__dict__.items() if name not in UNWATCHED])
+
+
+cdef int64_t changes = 0        # of attributes of modules that a record has seen
+
+
+cdef int64_t module_changes() noexcept:
+    return changes
+
+
+def module_changed():
+    """Says that an attribute of a module that a compiled function has called was assigned."""
+    global changes
+    changes += 1
+
+
+cdef int overlaps(const char* a, int64_t na, const char* b, int64_t nb) noexcept:
+    return na > 0 and nb > 0 and a < b + nb and b < a + na
+
+
+cdef int64_t extent(Layout lay) noexcept:
+    cdef int64_t far = 1
+    cdef int k
+    if lay.c.size == 0:
+        return 0
+    for k in range(lay.c.ndim):
+        far += (lay.c.shape[k] - 1) * lay.c.stride[k]
+    return far
+
+
+# ---- its parts -------------------------------------------------------------------------------------------------------
+
+@cython.final
+cdef class Slot:
+    """One storage."""
+
+
+@cython.final
+cdef class Operand:
+    """A view of a slot."""
+
+    cdef tuple key(self):
+        return self.slot, self.dtype, self.offset, layout_bytes(self.layout)
+
+
+cdef bytes layout_bytes(Layout lay):
+    return PyBytes_FromStringAndSize(<const char*>&lay.c, sizeof(lay.c))
+
+
+@cython.final
+cdef class Call:
+    """One run of one kernel."""
+
+    cdef tuple key(self):
+        cdef Operand o
+        attrs = None
+        stream = None
+        if self.attrs is not None:
+            attrs = PyBytes_FromStringAndSize(<const char*>&self.attrs.c, sizeof(self.attrs.c))
+            if type(self.attrs.py) is Generator:        # whose address changes when it is seeded
+                attrs = attrs_without_address(self.attrs)
+                stream = id(self.attrs.py)
+        return (self.op.name, self.common, self.nout, attrs, stream,
+                tuple([None if o is None else o.key() for o in self.operands]))
+
+
+cdef bytes attrs_without_address(Attrs a):
+    cdef Attrs b = new_attrs()
+    b.c = a.c
+    b.c.i[0] = 0
+    return PyBytes_FromStringAndSize(<const char*>&b.c, sizeof(b.c))
+
+
+@cython.final
+cdef class Handle:
+    """A tensor from outside."""
+
+
+@cython.final
+cdef class GradSlot:
+    """The .grad of a leaf from outside."""
+
+
+# ---- what a call may do ----------------------------------------------------------------------------------------------
+
+cdef bint may_fail(Call c):
+    """Whether the kernel may answer with an error: it looks at integers (indices, labels, divisors) or at probabilities."""
+    cdef Operand o
+    if c.op.shape == "MUTATE" or c.op is ADD or c.op is COPY:
+        return False
+    if c.op is BINARY_CROSS_ENTROPY:
+        return True
+    for o in c.operands[c.nout:]:
+        if o is not None and o.dtype in (FG_I64, FG_I32, FG_U8):
+            return True
+    return False
+
+
+cdef bint draws(Call c):
+    return c.attrs is not None and type(c.attrs.py) is Generator
+
+
+cdef set slots_of(Call c, int begin, int end):
+    return {(<Operand>o).slot for o in c.operands[begin:end] if o is not None}
+
+
+# ---- keys ----------------------------------------------------------------------------------------------------------
+
+cdef object slot_key(Slot s):
+    if s.kind == EXTERNAL:
+        return ("external", 0, id(s.path)) if s.path is not None else ("external", s.birth, None)
+    if s.kind == CONSTANT:
+        return ("constant", s.value, None)
+    return ("argument" if s.kind == ARGUMENT else "product", s.nbytes, None)
+
+
+cdef object handle_key(Handle h):
+    return (id(h.ref()), h.storage.birth, h.required)
+
+
+cdef object final_key(object final):
+    return (<Operand>final).key() if type(final) is Operand else final
+
+
+cdef object spec_key(object spec):
+    if type(spec) is Operand:
+        return (<Operand>spec).key()
+    if spec[0] == "static":
+        return frozen(spec[1])
+    return (spec[0], spec[1], frozen(spec[2]) if spec[0] == "dict" else None,
+            tuple([spec_key(x) for x in spec[len(spec) - 1]]))
+
+
+cdef str first_difference(list slots, list calls, tuple key, list slots2, list calls2, tuple key2):
+    """In words, where what is given second first differs from the record before."""
+    cdef Slot s, t
+    cdef Call c
+    for (s, t) in zip(slots, slots2):
+        if slot_key(s) == slot_key(t):
+            continue
+        where = line_text(t.line)
+        if t.kind == CONSTANT and s.kind == CONSTANT:
+            return f"a number, list or array that becomes a tensor at {where} differs; pass it as a tensor argument"
+        if t.kind == EXTERNAL and s.kind == EXTERNAL:
+            for made in slots:
+                if (<Slot>made).kind >= PRODUCT and (<Slot>made).birth == t.birth:
+                    return (f"state is carried in Python: a tensor made by the previous call is read by this one at {where}; "
+                            f"copy_() it into a buffer that stays")
+            return f"a tensor from outside, used at {where}, is another one in each call; pass it as an argument"
+        return f"what is used at {where} is another kind of tensor in each call"
+    for c, d in zip(calls, calls2):
+        if c.key() != (<Call>d).key():
+            return (f"{c.op.name} at {line_text(c.line)} became {(<Call>d).op.name} at {line_text((<Call>d).line)}, or its "
+                    f"operands or attributes differ")
+    if len(calls) != len(calls2):
+        return f"one call ran {len(calls)} kernels, the next {len(calls2)}"
+    names = ("tensors", "operations", "tensors from outside", ".grad slots", "the result", "which tensors share memory",
+             "modules", "optimisers")
+    for name, x, y in zip(names, key, key2):
+        if x != y:
+            return f"{name} differ from call to call"
+    return "nothing differs"
+
+
+cdef str changed_name(tuple before, tuple after):
+    known = dict(before)
+    for name, value in after:
+        if name not in known or known[name] != value:
+            return name
+    return "one that is gone"
