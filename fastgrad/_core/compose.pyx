@@ -4,6 +4,7 @@ Scans double their reach with each step, so that their depth on the tape is the 
 """
 
 from .order cimport axis_of
+from .shape cimport either
 from .tensor cimport *
 
 import numpy as np
@@ -42,16 +43,16 @@ def cumprod_(Tensor self not None, dim, *, dtype=None):
 
 
 @publish(inplace=cumsum_)
-def cumsum(Tensor input not None, dim, *, dtype=None):
+def cumsum(Tensor input not None, dim=None, *, dtype=None, axis=None):
     """The sums of all elements up to each along `dim`; of integers and bools as int64."""
-    return scanned(input, dim, dtype, functions["add"], "cumsum")
+    return scanned(input, either(dim, axis), dtype, functions["add"], "cumsum")
 
 
 @publish(inplace=cumprod_)
-def cumprod(Tensor input not None, dim, *, dtype=None):
+def cumprod(Tensor input not None, dim=None, *, dtype=None, axis=None):
     """The products of all elements up to each along `dim`; of integers and bools as int64. Right, to any order, where
     elements are 0."""
-    return scanned(input, dim, dtype, functions["mul"], "cumprod")
+    return scanned(input, either(dim, axis), dtype, functions["mul"], "cumprod")
 
 
 # ---- parts and shapes ----------------------------------------------------------------------------------------------
@@ -62,7 +63,7 @@ cdef object triangle(Tensor x, object diagonal, bint upper, str who):
         raise RuntimeError(f"{who}: expected a tensor of at least 2 dimensions, got {n}")
     rows = call("arange", (x.shape[n - 2],)).unsqueeze(1)
     columns = call("arange", (x.shape[n - 1],))
-    return call("where", (columns - rows >= diagonal if upper else columns - rows <= diagonal, x, 0))
+    return call("where", (columns - rows >= diagonal if upper else columns - rows <= diagonal, x, x.new_zeros(())))
 
 
 @publish
@@ -110,14 +111,14 @@ cdef tuple listed(object dims):
 
 
 @publish
-def flip(Tensor input not None, *dims):
-    """The elements in reverse order along each of `dims`; a copy."""
+def flip(Tensor input not None, *axes, dims=None):
+    """The elements in reverse order along each of the dimensions, ints or one sequence (or `dims`); a copy."""
     cdef object y = input
-    given = listed(dims[0]) if len(dims) == 1 else dims
-    axes = [axis_of(d, input.layout.c.ndim, "flip") for d in given]
-    if len(set(axes)) != len(axes):
-        raise RuntimeError(f"flip: a dimension comes twice in {tuple(given)}")
-    for axis in axes:
+    given = listed(dims if dims is not None else axes[0] if len(axes) == 1 else axes)
+    along = [axis_of(d, input.layout.c.ndim, "flip") for d in given]
+    if len(set(along)) != len(along):
+        raise RuntimeError(f"flip: a dimension comes twice in {given}")
+    for axis in along:
         if input.layout.c.ndim:
             n = input.shape[axis]
             y = call("index_select", (y, axis, n - 1 - call("arange", (n,))))
@@ -173,7 +174,12 @@ def tile(Tensor input not None, *dims):
 @publish(method=False)
 def broadcast_tensors(*tensors):
     """All tensors expanded to one shape."""
-    shape = np.broadcast_shapes(*[tuple(t.shape) for t in tensors])
+    try:
+        shape = np.broadcast_shapes(*[tuple(t.shape) for t in tensors])
+    except ValueError:
+        shapes = ", ".join([str(tuple(t.shape)) for t in tensors])
+        raise ShapeError(f"broadcast_tensors: shapes {shapes} cannot be broadcast together: aligned at the last dimension, "
+                         f"sizes must be equal or 1") from None
     return tuple([t.expand(shape) for t in tensors])
 
 
