@@ -1,8 +1,10 @@
-"""Calls as a user writes them, as text: run here and with PyTorch, by record_torch.py and test_torch.py.
+"""Calls as a user writes them, as text: what they give here is compared with what they give with PyTorch.
 
 `t` is the module, `F` its functional. The letters of TENSORS are tensors, made anew for each call; those of a real dtype
 require grad. A line that starts with "!" is a call that must raise.
 """
+
+import re
 
 import numpy as np
 
@@ -634,7 +636,7 @@ x.scatter_add(dim=1, index=k, src=y)
 x.scatter_reduce(1, k, y, reduce="sum")
 x.scatter_reduce(1, k, y, "mean", include_self=False)
 x.scatter_reduce(1, k, y, "amax")
-x.scatter_reduce(1, k[:, :1], y, "prod")
+x.scatter_reduce(1, k, y, "prod")
 x.masked_scatter(b, y)
 t.nonzero(i)
 i.nonzero()
@@ -1287,3 +1289,73 @@ t.autograd.backward(x.sum())
 t.autograd.backward([x * 1], [y])
 """.strip().splitlines()  # fmt: skip
 CALLS = [c for c in dict.fromkeys(CALLS) if not c.endswith("else 0")]
+
+
+# What differs on purpose: docs/differences.md says why.
+DIFFERENT = """
+"""
+DIFFERENT = set(DIFFERENT.strip().splitlines())
+
+
+def _flat(result):
+    """The leaves of nested tuples and lists; a shape is one."""
+    if isinstance(result, (tuple, list)) and type(result).__name__ != "Size":
+        return [leaf for part in result for leaf in _flat(part)]
+    return [result]
+
+
+def _sums(array):
+    """Two weighted sums of an array, in which any wrong element shows; NaN and infinities count as numbers."""
+    a = np.nan_to_num(np.asarray(array, np.float64).ravel(), nan=7.25, posinf=31.5, neginf=-29.5)
+    k = np.arange(a.size)
+    return [float(a @ np.cos(0.7 * k + 0.3)), float(a @ np.sin(1.3 * k + 1))]
+
+
+def _weighted(ys, module, wave):
+    """The sum of all elements times fixed weights, a scalar to differentiate."""
+    total = None
+    for k, y in enumerate(ys):
+        weights = module.tensor(wave(np.arange(y.numel()) * 0.7 + k + 1).reshape(tuple(y.shape)))
+        part = (y.double() * weights).sum()
+        total = part if total is None else total + part
+    return total
+
+
+def _described(leaf, module):
+    """A result as what JSON can hold: its kind, then what must be equal, then numbers that must be close."""
+    if isinstance(leaf, module.Tensor):
+        shape = [str(leaf.dtype).rpartition(".")[2], *leaf.shape, "grad" if leaf.requires_grad else "no grad"]
+        return [shape, _sums(leaf.detach().numpy())]
+    if isinstance(leaf, float):
+        return [["float"], _sums(leaf)]
+    return [[type(leaf).__name__, re.sub(r"\b(torch|fastgrad)\.", "", str(leaf))], []]
+
+
+def run(call, module, functional):
+    """What a call gives, as [what must be equal, what must be close], or the names of the classes of what it raises."""
+    names = {"t": module, "F": functional}
+    for name, (values, dtype) in TENSORS.items():
+        names[name] = module.tensor(np.array(values, dtype))
+        if dtype.startswith("float"):
+            names[name].requires_grad_()
+    try:
+        result = eval(call.lstrip("!"), names)
+    except Exception as error:
+        return [cls.__name__ for cls in type(error).__mro__]
+    leaves = _flat(result)
+    exact, close = [], []
+    for leaf in leaves:
+        same, numbers = _described(leaf, module)
+        exact.append(same)
+        close += numbers
+    real = [leaf for leaf in leaves if isinstance(leaf, module.Tensor) and leaf.requires_grad]
+    if real:
+        xs = [names[n] for n in TENSORS if re.search(rf"\b{n}\b", call) and names[n].requires_grad]
+        gs = module.autograd.grad(_weighted(real, module, np.cos), xs, create_graph=True, allow_unused=True)
+        close += [number for g in gs for number in (_sums(g.detach().numpy()) if g is not None else [0.0, 0.0])]
+        graphs = [g for g in gs if g is not None and g.requires_grad]
+        hs = [None] * len(xs)
+        if graphs:
+            hs = module.autograd.grad(_weighted(graphs, module, np.sin), xs, allow_unused=True)
+        close += [number for h in hs for number in (_sums(h.detach().numpy()) if h is not None else [0.0, 0.0])]
+    return [exact, close]

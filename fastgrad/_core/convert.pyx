@@ -223,6 +223,8 @@ cdef dict TYPE_NAMES = {"FloatTensor": FG_F32, "DoubleTensor": FG_F64, "LongTens
 
 cdef Tensor legacy(tuple args, int code):
     """What Tensor(data) and Tensor(2, 3) make: a copy of the data, or uninitialised memory of a shape."""
+    if not args:
+        args = ([],)
     if len(args) == 1 and not isinstance(args[0], (int, Size)):
         return functions["tensor"](args[0], dtype=dtype_of(code))
     return functions["empty"](args[0] if args and isinstance(args[0], Size) else args, dtype=dtype_of(code))

@@ -779,6 +779,79 @@ def narrow(Tensor input not None, dim, start, length):
     return basic(input, (slice(None),) * d + (slice(start, start + length),))
 
 
+cdef void every_axis(cut_t* c, fg_layout* l) noexcept:
+    """The pattern that is all of a tensor: for diagonal and unfold, which change two of its entries."""
+    dense_strides(l, c.logical)
+    memcpy(c.shape, l.shape, sizeof(c.shape))
+    memcpy(c.stride, l.stride, sizeof(c.stride))
+    c.ndim = l.ndim
+    c.offset = c.logical_offset = 0
+
+
+cdef void drop_axis(cut_t* c, int axis) noexcept:
+    cdef int k
+    for k in range(axis, c.ndim - 1):
+        c.shape[k] = c.shape[k + 1]
+        c.stride[k] = c.stride[k + 1]
+        c.logical[k] = c.logical[k + 1]
+    c.ndim -= 1
+
+
+cdef void add_axis(cut_t* c, int64_t size, int64_t stride, int64_t logical) noexcept:
+    c.shape[c.ndim] = size
+    c.stride[c.ndim] = stride
+    c.logical[c.ndim] = logical
+    c.ndim += 1
+
+
+@publish
+def diagonal(Tensor input not None, offset=0, dim1=0, dim2=1):
+    """The elements of a diagonal of the matrices in the dimensions dim1 and dim2, as a view; it becomes the last dimension.
+
+    offset: 0 for the main diagonal, above it if positive.
+    """
+    cdef cut_t c
+    cdef int n = input.layout.c.ndim, i = dim_of(dim1, n), j = dim_of(dim2, n)
+    cdef int64_t k = offset, rows, columns, count, stride, logical
+    if n < 2 or i == j:
+        raise RuntimeError(f"diagonal: expected two different dimensions, got {dim1} and {dim2} of {n}")
+    every_axis(&c, &input.layout.c)
+    rows, columns = c.shape[i], c.shape[j]
+    count = max(0, min(rows, columns - k) if k >= 0 else min(rows + k, columns))
+    stride, logical = c.stride[i] + c.stride[j], c.logical[i] + c.logical[j]
+    if count:
+        c.offset = k * c.stride[j] if k >= 0 else -k * c.stride[i]
+        c.logical_offset = k * c.logical[j] if k >= 0 else -k * c.logical[i]
+    drop_axis(&c, max(i, j))
+    drop_axis(&c, min(i, j))
+    add_axis(&c, count, stride, logical)
+    return finish(input, &c)
+
+
+def unfold(Tensor self not None, dimension, size, step):
+    """All slices of `size` elements along a dimension, `step` apart, as a view: `dimension` counts them, the last holds them."""
+    cdef cut_t c
+    cdef int d = dim_of(dimension, self.layout.c.ndim)
+    cdef int64_t n, length = size, apart = step
+    if self.layout.c.ndim == 0:
+        raise RuntimeError("unfold: expected a tensor with at least 1 dimension")
+    if self.layout.c.ndim == FG_MAX_DIMS:
+        raise RuntimeError(f"unfold: the result would have more than {FG_MAX_DIMS} dimensions")
+    n = self.layout.c.shape[d]
+    if not 0 <= length <= n or apart <= 0:
+        raise RuntimeError(f"unfold: size must be from 0 to {n}, the size of dimension {d}, and step positive, got {size} and "
+                           f"{step}")
+    every_axis(&c, &self.layout.c)
+    add_axis(&c, length, c.stride[d], c.logical[d])
+    c.shape[d] = (n - length) // apart + 1
+    c.stride[d] *= apart
+    c.logical[d] *= apart
+    return finish(self, &c)
+
+
+install("unfold", unfold)
+
+
 cdef list parts(Tensor x, int axis, list sizes):
     cdef Attrs a = new_attrs()
     cdef int64_t at = 0

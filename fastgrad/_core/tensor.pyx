@@ -362,6 +362,8 @@ cdef class Tensor:
     def __pow__(self, other, modulo):
         if modulo is not None:
             return NotImplemented
+        if type(other) is int and not fg_is_real(self.dtype):
+            return self.pow(other)          # refuses a negative one
         return apply2(POW, self, other)
 
     def __rpow__(self, other, modulo):

@@ -30,9 +30,11 @@ from fastgrad.nn.activation import (
     Tanhshrink,
     Threshold,
 )
-from fastgrad.nn.container import ModuleDict, ModuleList, Sequential
+from fastgrad.nn.container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
+from fastgrad.nn.distance import CosineSimilarity, PairwiseDistance
 from fastgrad.nn.dropout import Dropout
-from fastgrad.nn.flatten import Flatten
+from fastgrad.nn.flatten import Flatten, Unflatten
+from fastgrad.nn.fold import Fold, PixelShuffle, PixelUnshuffle, Unfold
 from fastgrad.nn.linear import Bilinear, Identity, Linear
 from fastgrad.nn.loss import (
     BCELoss,
@@ -47,12 +49,53 @@ from fastgrad.nn.loss import (
     MultiMarginLoss,
     NLLLoss,
     SmoothL1Loss,
+    GaussianNLLLoss,
+    MarginRankingLoss,
+    MultiLabelMarginLoss,
+    MultiLabelSoftMarginLoss,
+    PoissonNLLLoss,
+    SoftMarginLoss,
+    TripletMarginLoss,
+    TripletMarginWithDistanceLoss,
 )
 from fastgrad.nn.module import Module
-from fastgrad.nn.norm import BatchNorm1d, LayerNorm, RMSNorm
+from fastgrad.nn.norm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    GroupNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+    LayerNorm,
+    RMSNorm,
+)
 from fastgrad.nn.sparse import Embedding
 
 __all__ = [
+    "GaussianNLLLoss",
+    "MarginRankingLoss",
+    "MultiLabelMarginLoss",
+    "MultiLabelSoftMarginLoss",
+    "PoissonNLLLoss",
+    "SoftMarginLoss",
+    "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
+    "ParameterDict",
+    "ParameterList",
+    "CosineSimilarity",
+    "PairwiseDistance",
+    "Unflatten",
+    "Fold",
+    "PixelShuffle",
+    "PixelUnshuffle",
+    "Unfold",
+    "BatchNorm2d",
+    "BatchNorm3d",
+    "GroupNorm",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
     "CELU",
     "ELU",
     "GELU",
