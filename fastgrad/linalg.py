@@ -6,11 +6,11 @@ derivative results for forward and reverse mode algorithmic differentiation" (20
 """
 
 import math
-from collections import namedtuple
 
 import numpy as np
 
 import fastgrad as fg
+from fastgrad._core import _results as results
 from fastgrad._core import Function, ShapeError
 
 __all__ = [
@@ -46,11 +46,6 @@ class LinAlgError(RuntimeError, np.linalg.LinAlgError):
     """A matrix has no inverse or factorisation: a RuntimeError as in PyTorch, a LinAlgError as in NumPy."""
 
 
-slogdet_result = namedtuple("slogdet", ["sign", "logabsdet"])
-eigh_result = namedtuple("eigh", ["eigenvalues", "eigenvectors"])
-svd_result = namedtuple("svd", ["U", "S", "Vh"])
-qr_result = namedtuple("qr", ["Q", "R"])
-lstsq_result = namedtuple("lstsq", ["solution", "residuals", "rank", "singular_values"])
 
 
 def _square(name, x):
@@ -158,7 +153,7 @@ def lstsq(A, B, rcond=None, *, driver=None):
         raise ShapeError(f"lstsq: expected at least as many rows as columns, got {tuple(A.shape)}")
     x = solve(A.mT @ A, A.mT @ B) if A.requires_grad or B.requires_grad else pinv(A) @ B
     residuals = (A @ x - B).square().sum(-2)
-    return lstsq_result(x, residuals, matrix_rank(A), svdvals(A.detach()))
+    return results.lstsq(x, residuals, matrix_rank(A), svdvals(A.detach()))
 
 
 # ---- determinants and factorisations -------------------------------------------------------------------------------
@@ -180,7 +175,7 @@ class _LogDet(Function):
 
 def slogdet(A):
     """(sign, logabsdet) of square matrices: the determinant is sign * exp(logabsdet)."""
-    return slogdet_result(*_LogDet.apply(_square("slogdet", A)))
+    return results.slogdet(*_LogDet.apply(_square("slogdet", A)))
 
 
 class _Det(Function):
@@ -259,7 +254,7 @@ def eigh(A, UPLO="L"):
     if UPLO not in ("L", "U"):
         raise RuntimeError(f"eigh: UPLO must be 'L' or 'U', got {UPLO!r}")
     half = fg.tril(A, -1) if UPLO == "L" else fg.triu(A, 1)
-    return eigh_result(*_Eigh.apply(half + half.mT + fg.diag_embed(A.diagonal(dim1=-2, dim2=-1))))
+    return results.eigh(*_Eigh.apply(half + half.mT + fg.diag_embed(A.diagonal(dim1=-2, dim2=-1))))
 
 
 def eigvalsh(A, UPLO="L"):
@@ -298,8 +293,8 @@ def svd(A, full_matrices=True, *, driver=None):
     if full_matrices and A.shape[-1] != A.shape[-2]:
         if A.requires_grad and fg.is_grad_enabled():
             raise RuntimeError("svd: full_matrices=True has no derivative for a matrix that is not square; pass False")
-        return svd_result(*_by_numpy("svd", lambda a: tuple(np.linalg.svd(a)), A))
-    return svd_result(*_Svd.apply(A))
+        return results.svd(*_by_numpy("svd", lambda a: tuple(np.linalg.svd(a)), A))
+    return results.svd(*_Svd.apply(A))
 
 
 def svdvals(A, *, driver=None):
@@ -327,7 +322,7 @@ def qr(A, mode="reduced"):
     """(Q, R) with A = Q R, Q of orthonormal columns, R upper triangular, for A (..., m, n) with m >= n."""
     if mode != "reduced" or A.shape[-2] < A.shape[-1]:
         raise NotImplementedError("qr: mode must be 'reduced' and a matrix have at least as many rows as columns")
-    return qr_result(*_Qr.apply(_real("qr", A)))
+    return results.qr(*_Qr.apply(_real("qr", A)))
 
 
 # ---- norms and products --------------------------------------------------------------------------------------------

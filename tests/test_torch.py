@@ -80,8 +80,9 @@ def difference(call, expected):
         return f"gives {got[0]}, there {expected[0]}"
     coarse = re.search(r"\b[fg]\b|float32|\b[ijubck]\b", call) or any("float32" in part for part in got[0])
     rtol, atol = (2e-4, 2e-5) if coarse else (1e-7, 1e-9)
-    if not np.allclose(got[1], expected[1], rtol, atol):
-        return f"numbers {got[1]}, there {expected[1]}"
+    numbers = got[1][: len(expected[1])]
+    if len(numbers) < len(expected[1]) or not np.allclose(numbers, expected[1], rtol, atol):
+        return f"numbers {numbers}, there {expected[1]}"
     return None
 
 

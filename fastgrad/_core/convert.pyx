@@ -123,7 +123,7 @@ def __format__(Tensor self not None, spec):
     """A 0-d tensor is formatted as its number; others take no format."""
     door(self, "printing")
     if self.layout.c.ndim == 0:
-        return format(number_of(self, "format()"), spec) if spec else repr(self)
+        return format(number_of(self, "format()"), spec)
     return object.__format__(self, spec)
 
 

@@ -3,8 +3,6 @@
 Every function also takes NumPy's `axis` for `dim` and `keepdims` for `keepdim`, as PyTorch's do. The attributes of each: `axes`, the reduced ones as a mask; `mode`, 1 where they stay with size 1.
 """
 
-from collections import namedtuple
-
 from libc.math cimport INFINITY, NAN
 from libc.stdint cimport int64_t
 
@@ -14,6 +12,7 @@ from .promote cimport cast
 from .shape cimport axes_mask, dim_of, either, expand_to, permuted, reshape_to
 from .tensor cimport *
 
+from . import _results as results
 from .table import LINEAR, NONE, REDUCED, functions, op, publish
 
 cdef Op DIV = declare("div")
@@ -393,11 +392,6 @@ cdef Attrs one_axis(str who, Tensor x, object dim, bint keepdim):
     return a
 
 
-max_result = namedtuple("max_result", ["values", "indices"])
-min_result = namedtuple("min_result", ["values", "indices"])
-aminmax_result = namedtuple("aminmax_result", ["min", "max"])
-
-
 @publish
 def amax(Tensor input not None, dim=(), bint keepdim=False, *, axis=None, bint keepdims=False):
     """The largest element over `dim` (an int or several), or over all dimensions. Ties share the gradient evenly."""
@@ -415,7 +409,7 @@ def aminmax(Tensor input not None, *, dim=None, bint keepdim=False, axis=None, b
     """The smallest and the largest element along `dim`, or of all, as (min, max)."""
     dim = either(dim, axis)
     keepdim = keepdim or keepdims
-    return aminmax_result(extreme(AMIN, input, dim, keepdim), extreme(AMAX, input, dim, keepdim))
+    return results.aminmax(extreme(AMIN, input, dim, keepdim), extreme(AMAX, input, dim, keepdim))
 
 
 cdef object extreme_of(Op whole, Op along_dim, Op pairwise, object result, Tensor x, object dim, bint keepdim):
@@ -432,7 +426,7 @@ def max(Tensor input not None, dim=None, bint keepdim=False, *, other=None, axis
 
     Of equal elements the index is that of the first; NaN counts as the largest.
     """
-    return extreme_of(AMAX, MAX_DIM, MAXIMUM, max_result, input, either(dim, axis) if other is None else other,
+    return extreme_of(AMAX, MAX_DIM, MAXIMUM, results.max, input, either(dim, axis) if other is None else other,
                       keepdim or keepdims)
 
 
@@ -442,7 +436,7 @@ def min(Tensor input not None, dim=None, bint keepdim=False, *, other=None, axis
 
     Of equal elements the index is that of the first; NaN counts as the smallest.
     """
-    return extreme_of(AMIN, MIN_DIM, MINIMUM, min_result, input, either(dim, axis) if other is None else other,
+    return extreme_of(AMIN, MIN_DIM, MINIMUM, results.min, input, either(dim, axis) if other is None else other,
                       keepdim or keepdims)
 
 

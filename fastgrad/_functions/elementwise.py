@@ -128,6 +128,7 @@ def fmin(input, other):
 @publish
 def logaddexp2(input, other):
     """log2(2^x + 2^y), without overflow."""
+    input, other = _pair(input, other)
     dtype = f["result_type"](input, other)
     if not dtype.is_floating_point:
         raise NotImplementedError(f"logaddexp2: expected float32 or float64, got {dtype}")
@@ -146,6 +147,7 @@ def copysign(input, other):
 @_both
 def heaviside(input, values):
     """0 where input < 0, 1 where input > 0, `values` where it is 0; NaN stays."""
+    input, values = _pair(input, values)
     if input.dtype is not values.dtype:
         raise RuntimeError(f"heaviside: input and values must have one dtype, got {input.dtype} and {values.dtype}")
     x = input.detach()

@@ -1,20 +1,14 @@
 """Functions of the order of elements: quantiles, running extremes, unique values, bins."""
 
-from collections import namedtuple
-
 import numpy as np
 
 from fastgrad._core import Tensor
+from fastgrad._core import _results as results
 from fastgrad._core._errors import OutOfRange
 from fastgrad._core.table import functions as f
 from fastgrad._core.table import publish
 from fastgrad._functions.arrange import axis_of
 
-kthvalue_result = namedtuple("kthvalue", ["values", "indices"])
-mode_result = namedtuple("mode", ["values", "indices"])
-nanmedian_result = namedtuple("nanmedian", ["values", "indices"])
-cummax_result = namedtuple("cummax", ["values", "indices"])
-cummin_result = namedtuple("cummin", ["values", "indices"])
 
 
 def _array(x):
@@ -43,7 +37,7 @@ def kthvalue(input, k, dim=-1, keepdim=False, *, axis=None, keepdims=False):
         raise OutOfRange(f"kthvalue: k must be from 1 to {n}, the size of dimension {dim}, got {k}")
     order = f["argsort"](input, dim).numpy()
     chosen = np.take(order, [k - 1], axis=dim) if input.dim() else order
-    return _picked(input, chosen, dim, keepdim or keepdims, kthvalue_result)
+    return _picked(input, chosen, dim, keepdim or keepdims, results.kthvalue)
 
 
 @publish
@@ -51,7 +45,7 @@ def mode(input, dim=-1, keepdim=False, *, axis=None, keepdims=False):
     """(values, indices) of the most frequent element along `dim`, the smallest of several; the index is of its last one."""
     dim = axis_of(dim if axis is None else axis, input.dim(), "mode")
     if input.dim() == 0:
-        return _picked(input, None, dim, keepdim, mode_result)
+        return _picked(input, None, dim, keepdim, results.mode)
     rows = np.moveaxis(_array(input), dim, -1)
     if rows.shape[-1] == 0:
         raise IndexError(f"mode: dimension {dim} has no elements")
@@ -61,7 +55,7 @@ def mode(input, dim=-1, keepdim=False, *, axis=None, keepdims=False):
         return np.flatnonzero(row == values[counts.argmax()])[-1:]
 
     chosen = np.apply_along_axis(last, -1, rows) if rows.size else np.zeros((*rows.shape[:-1], 1))
-    return _picked(input, np.moveaxis(chosen, -1, dim), dim, keepdim or keepdims, mode_result)
+    return _picked(input, np.moveaxis(chosen, -1, dim), dim, keepdim or keepdims, results.mode)
 
 
 def _running(name, x, dim, axis, result, better):
@@ -78,13 +72,13 @@ def _running(name, x, dim, axis, result, better):
 @publish
 def cummax(input, dim=None, *, axis=None):
     """(values, indices) of the largest element up to each along `dim`; of equal ones the last."""
-    return _running("cummax", input, dim, axis, cummax_result, np.maximum)
+    return _running("cummax", input, dim, axis, results.cummax, np.maximum)
 
 
 @publish
 def cummin(input, dim=None, *, axis=None):
     """(values, indices) of the smallest element up to each along `dim`; of equal ones the last."""
-    return _running("cummin", input, dim, axis, cummin_result, np.minimum)
+    return _running("cummin", input, dim, axis, results.cummin, np.minimum)
 
 
 def _interpolated(name, input, q, dim, keepdim, interpolation, ignore_nan):
@@ -151,13 +145,13 @@ def nanmedian(input, dim=None, keepdim=False, *, axis=None, keepdims=False):
         return kept.median() if kept.numel() else input.sum() * float("nan")
     dim = axis_of(dim, input.dim(), "nanmedian")
     if input.dim() == 0:
-        return _picked(input, None, dim, keepdim, nanmedian_result)
+        return _picked(input, None, dim, keepdim, results.nanmedian)
     if input.shape[dim] == 0:
         raise IndexError(f"nanmedian: dimension {dim} has no elements")
     count = (~np.isnan(_array(input))).sum(dim, keepdims=True)
     order = f["argsort"](input, dim).numpy()
     chosen = np.take_along_axis(order, np.maximum(count - 1, 0) // 2, dim)
-    return _picked(input, chosen, dim, keepdim, nanmedian_result)
+    return _picked(input, chosen, dim, keepdim, results.nanmedian)
 
 
 # ---- values and bins: no derivatives ---------------------------------------------------------------------------------

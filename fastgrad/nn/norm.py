@@ -150,8 +150,6 @@ class InstanceNorm1d(_ByChannel):
         if input.shape[0 if alone else 1] != self.num_features:
             raise ValueError(f"expected {self.num_features} channels, got an input of shape {tuple(input.shape)}")
         by_input = self.training or not self.track_running_stats
-        if by_input and self.track_running_stats:
-            self.num_batches_tracked.add_(1)
         y = F.instance_norm(
             input.unsqueeze(0) if alone else input,
             self.running_mean,

@@ -23,7 +23,7 @@ class LRScheduler:
             raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
         for k, group in enumerate(optimizer.param_groups):
             if last_epoch == -1:
-                group["initial_lr"] = group["lr"]
+                group.setdefault("initial_lr", group["lr"])  # that of the first scheduler, where there are several
             elif "initial_lr" not in group:
                 raise KeyError(f"param 'initial_lr' is not specified in param_groups[{k}] when resuming an optimizer")
         self.optimizer = optimizer
@@ -312,7 +312,7 @@ class OneCycleLR(LRScheduler):
             groups = optimizer.param_groups
             for k, group in enumerate(groups):
                 largest = max_lr[k] if isinstance(max_lr, list | tuple) else max_lr
-                group.update(lr=largest / div_factor, max_lr=largest)
+                group.update(lr=largest / div_factor, initial_lr=largest / div_factor, max_lr=largest)
                 group["min_lr"] = group["lr"] / final_div_factor
                 if cycle_momentum:
                     self._set_momentum(group, max_momentum)
