@@ -258,8 +258,7 @@ def _split_along(name, dim):
     return publish(split)
 
 
-for _name, _dim in (("hsplit", 1), ("vsplit", 0), ("dsplit", 2)):
-    _split_along(_name, _dim)
+hsplit, vsplit, dsplit = _split_along("hsplit", 1), _split_along("vsplit", 0), _split_along("dsplit", 2)
 
 
 def _listed(tensors):
@@ -275,8 +274,7 @@ def _each(function):
 
     run.__name__ = run.__qualname__ = function.__name__
     run.__doc__ = function.__doc__
-    publish(run, method=False)
-    return function
+    return publish(run, method=False)
 
 
 @_each

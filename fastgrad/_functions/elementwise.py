@@ -1,5 +1,6 @@
 """Elementwise functions composed of ops that have kernels."""
 
+import inspect
 import math
 
 from fastgrad._core import Tensor
@@ -17,6 +18,9 @@ def in_place(function):
     def run(self, *args, **kwargs):
         return self.copy_(function(self, *args, **kwargs))
 
+    signature = inspect.signature(function)
+    first, *rest = signature.parameters.values()
+    run.__signature__ = signature.replace(parameters=[first.replace(name="self"), *rest])
     run.__name__ = run.__qualname__ = function.__name__ + "_"
     run.__doc__ = f"In-place form of `{function.__name__}`: writes the result into this tensor and returns it."
     return run
@@ -166,7 +170,5 @@ def sgn(input):
 
 
 publish(sgn, inplace=in_place(sgn))
-for _alias in ("arcsinh", "arccosh", "arctanh"):
-    _name = _alias.replace("arc", "a")
-    f[_alias] = f[_name]
-    publish(f[_name], name=_alias, inplace=in_place(f[_name]))
+for _function in (asinh, acosh, atanh):
+    publish(_function, name=_function.__name__.replace("a", "arc", 1), inplace=in_place(_function))
