@@ -3,16 +3,15 @@
 Scans double their reach with each step, so that their depth on the tape is the logarithm of the length.
 """
 
+from .order cimport axis_of
 from .shape cimport either
 from .tensor cimport *
 
 import numpy as np
 
-from . import _results as results
 from ._errors import ShapeError
 from .table import functions, publish
 from .tensor import install
-
 
 
 cdef object call(str name, tuple args):

@@ -2,16 +2,11 @@
 are constants, and all of it runs in batches and in compiled functions.
 """
 
-from collections import namedtuple
-
 from .shape cimport either
 from .tensor cimport *
 
+from . import _results as results
 from .table import NONE, ROWS, functions, op, publish
-
-sort_result = namedtuple("sort", ["values", "indices"])
-topk_result = namedtuple("topk", ["values", "indices"])
-median_result = namedtuple("median", ["values", "indices"])
 
 
 def argsort_numpy(a, x):
@@ -68,7 +63,7 @@ def sort(Tensor input not None, dim=-1, descending=False, *, stable=True, axis=N
     """(values, indices) sorted along `dim`. The order is always stable; NaN counts as the largest."""
     cdef int along = axis_of(either(dim, axis), input.layout.c.ndim, "sort")
     indices = order(input, along, descending)
-    return sort_result(taken(input, indices, along), indices)
+    return results.sort(taken(input, indices, along), indices)
 
 
 @publish
@@ -81,7 +76,7 @@ def topk(Tensor input not None, k, dim=-1, largest=True, sorted=True, *, axis=No
     indices = order(input, along, largest)
     if input.layout.c.ndim:
         indices = indices.narrow(along, 0, k).contiguous()
-    return topk_result(taken(input, indices, along), indices)
+    return results.topk(taken(input, indices, along), indices)
 
 
 @publish
@@ -101,12 +96,12 @@ def median(Tensor input not None, dim=None, keepdim=False, *, axis=None, keepdim
         return functions["where"]((flat == y) | ((flat != flat) & (y != y)), flat, least).max()
     along = axis_of(dim, input.layout.c.ndim, "median")
     if input.layout.c.ndim == 0:
-        return median_result(input.clone(), order(input, 0, False))
+        return results.median(input.clone(), order(input, 0, False))
     if input.layout.c.shape[along] == 0:
         raise IndexError(f"median: dimension {dim} has no elements")
     indices = middle(input, along).unsqueeze(along)
     values = taken(input, indices, along)
-    return median_result(*[t if keepdim else t.squeeze(along) for t in (values, indices)])
+    return results.median(*[t if keepdim else t.squeeze(along) for t in (values, indices)])
 
 
 cdef object middle(Tensor x, int axis):

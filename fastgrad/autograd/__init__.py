@@ -16,3 +16,8 @@ from fastgrad.autograd.custom import custom_jvp, custom_vjp
 from fastgrad.autograd.function import once_differentiable
 from fastgrad.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from fastgrad.autograd.verify import StepReport, verify_step
+
+
+def Variable(data, requires_grad=False):  # noqa: N802
+    """A Tensor that shares the memory of `data`, without its history: what scripts from before PyTorch 0.4 wrap tensors in."""
+    return data.detach().requires_grad_(requires_grad)
