@@ -18,6 +18,7 @@ except ImportError as _error:
         f"above), and start Python in another folder"
     ) from _error
 
+from . import _functions
 from ._compile import compile
 from ._config import get_num_threads, set_num_threads, show_config
 from ._core import (
@@ -51,8 +52,6 @@ from ._core import (
     strided,
 )
 from ._printing import set_printoptions
-
-from . import _functions  # noqa: E402  (it publishes functions)
 
 # All functions: arithmetic, reductions, creation, ...
 globals().update(_core.functions)

@@ -1,4 +1,4 @@
-"""Linear algebra of small matrices under the names of torch.linalg: values by NumPy's LAPACK, derivatives of ops. Imports the core.
+"""Linear algebra of small matrices under the names of torch.linalg: values by NumPy's LAPACK, derivatives of ops.
 
 Every function takes stacks of matrices (..., n, n) and differentiates to any order in reverse mode. (Neither vmap nor forward
 mode goes through a factorisation: pass the whole stack instead.) The rules: M. Giles, "An extended collection of matrix
@@ -10,8 +10,8 @@ import math
 import numpy as np
 
 import fastgrad as fg
-from fastgrad._core import _results as results
 from fastgrad._core import Function, ShapeError
+from fastgrad._core import _results as results
 
 __all__ = [
     "LinAlgError",
@@ -44,8 +44,6 @@ __all__ = [
 
 class LinAlgError(RuntimeError, np.linalg.LinAlgError):
     """A matrix has no inverse or factorisation: a RuntimeError as in PyTorch, a LinAlgError as in NumPy."""
-
-
 
 
 def _square(name, x):
@@ -142,7 +140,7 @@ def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
 def pinv(A, *, rtol=1e-15):
     """The pseudoinverse V diag(1/s) U^T of a matrix (..., m, n) without singular values near 0."""
     U, S, Vh = svd(A, full_matrices=False)
-    kept = S > rtol * S.amax(-1, keepdim=True)
+    kept = rtol * S.amax(-1, keepdim=True) < S
     weights = fg.where(kept, 1 / S.masked_fill(~kept, 1), 0)
     return (Vh.mT * weights.unsqueeze(-2)) @ U.mT
 

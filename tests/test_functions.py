@@ -158,7 +158,15 @@ def test_factorisations_that_do_not_exist():
 
 def test_float32_stays():
     x = fg.eye(2) * 2
-    for y in (x.inverse(), x.det(), fg.linalg.eigh(x)[0], fg.linalg.svdvals(x), x.float().quantile(0.5), fg.cov(x), x.logit()):
+    for y in (
+        x.inverse(),
+        x.det(),
+        fg.linalg.eigh(x)[0],
+        fg.linalg.svdvals(x),
+        x.float().quantile(0.5),
+        fg.cov(x),
+        x.logit(),
+    ):
         assert y.dtype is fg.float32
 
 

@@ -27,7 +27,9 @@ def test_multi_step_exponential_and_linear():
     o = optimizer()
     assert rates(lr_scheduler.ExponentialLR(o, 0.5), 3, o) == pytest.approx([0.1, 0.05, 0.025])
     o = optimizer()
-    assert rates(lr_scheduler.LinearLR(o, 0.2, total_iters=4), 6, o) == pytest.approx([0.02, 0.04, 0.06, 0.08, 0.1, 0.1])
+    assert rates(lr_scheduler.LinearLR(o, 0.2, total_iters=4), 6, o) == pytest.approx(
+        [0.02, 0.04, 0.06, 0.08, 0.1, 0.1]
+    )
 
 
 def test_one_cycle_rises_and_falls_with_momentum_against_it():

@@ -192,10 +192,11 @@ cdef Op MINIMUM = operation("minimum", ("maximum_vjp g x1 x0",
 cdef Op MAXIMUM_VJP = operation("maximum_vjp", ("maximum_vjp g x1 x2", None, None), None,
                                 "x0 where x1 > x2, half of it where they are equal, else 0.", dtype="TTT->T",
                                 numpy="x0 * ((x1 > x2) + 0.5 * (x1 == x2))")
-cdef Op LERP = operation("lerp", (lambda g, x2: times(g, 1 - x2), "mul_vjp g x2", lambda g, x0, x1: times(g, x1 - x0)),
-          lambda r: [((r.normal(size=(2, 3)), r.normal(size=(2, 3)), 0.3), {}),
-                     ((r.normal(size=(2, 1)), r.normal(size=3), r.uniform(0.6, 0.9, (2, 3))), {})],
-          "x0 + x2 (x1 - x0).", dtype="TTT->T", flops=3, numpy="x0 + x2 * (x1 - x0)")
+cdef Op LERP = operation(
+    "lerp", (lambda g, x2: times(g, 1 - x2), "mul_vjp g x2", lambda g, x0, x1: times(g, x1 - x0)),
+    lambda r: [((r.normal(size=(2, 3)), r.normal(size=(2, 3)), 0.3), {}),
+               ((r.normal(size=(2, 1)), r.normal(size=3), r.uniform(0.6, 0.9, (2, 3))), {})],
+    "x0 + x2 (x1 - x0).", dtype="TTT->T", flops=3, numpy="x0 + x2 * (x1 - x0)")
 cdef Op ADDCMUL = operation("addcmul", ("g", lambda g, x2, a: times(g * factor(a), x2),
                                         lambda g, x1, a: times(g * factor(a), x1)),
                             lambda r: [((r.normal(size=(2, 3)), r.normal(size=(2, 1)), r.normal(size=3)), {"value": 0.5})],

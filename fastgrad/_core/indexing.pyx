@@ -191,7 +191,7 @@ cdef object as_index(object k):
             array = array.astype(np.int64)
         if array.dtype.kind not in "iub":
             raise NoIndex(f"only integers, slices, None, ellipsis, and integer or boolean arrays are valid indices, got "
-                             f"{type(k).__name__}" + (f" of {array.dtype}" if array.dtype.kind != "O" else ""))
+                          f"{type(k).__name__}" + (f" of {array.dtype}" if array.dtype.kind != "O" else ""))
         t = <Tensor>slots.from_array(array if array.dtype == bool else array.astype(np.int64))
     if t.dtype == FG_I32:
         return cast(t, FG_I64)

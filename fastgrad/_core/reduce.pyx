@@ -1,6 +1,7 @@
 """The family of reductions: sums, products, extremes, means, variances and norms over any dimensions.
 
-Every function also takes NumPy's `axis` for `dim` and `keepdims` for `keepdim`, as PyTorch's do. The attributes of each: `axes`, the reduced ones as a mask; `mode`, 1 where they stay with size 1.
+Every function also takes NumPy's `axis` for `dim` and `keepdims` for `keepdim`, as PyTorch's do. The attributes
+of each: `axes`, the reduced ones as a mask; `mode`, 1 where they stay with size 1.
 """
 
 from libc.math cimport INFINITY, NAN

@@ -125,7 +125,9 @@ def masked_scatter(input, mask, source):
     if source.numel() < count:
         raise RuntimeError(f"masked_scatter: {count} places for {source.numel()} elements of source")
     if source.dtype is not input.dtype:
-        raise RuntimeError(f"masked_scatter: input and source must have one dtype, got {input.dtype} and {source.dtype}")
+        raise RuntimeError(
+            f"masked_scatter: input and source must have one dtype, got {input.dtype} and {source.dtype}"
+        )
     return f["index_put"](input.expand(mask.shape).clone(), (mask,), source.reshape(-1)[:count])
 
 

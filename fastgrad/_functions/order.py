@@ -10,7 +10,6 @@ from fastgrad._core.table import publish
 from fastgrad._functions.arrange import axis_of
 
 
-
 def _array(x):
     return np.asarray(x.detach())
 
@@ -99,8 +98,8 @@ def _interpolated(name, input, q, dim, keepdim, interpolation, ignore_nan):
         raise RuntimeError(f"{name}: the input has no elements")
     x = x.movedim(dim, -1).sort(-1).values
     missing = _array(x.isnan()).sum(-1, keepdims=True)
-    rank = share.reshape(-1) * np.maximum(x.shape[-1] - (missing if ignore_nan else 0) - 1, 0)     # (..., the q's)
-    rank = np.where((missing > 0) & (not ignore_nan), x.shape[-1] - 1, rank)                         # NaN sorts last
+    rank = share.reshape(-1) * np.maximum(x.shape[-1] - (missing if ignore_nan else 0) - 1, 0)  # (..., the q's)
+    rank = np.where((missing > 0) & (not ignore_nan), x.shape[-1] - 1, rank)  # NaN sorts last
     low, high = np.floor(rank), np.ceil(rank)
     if interpolation == "nearest":
         low = high = np.rint(rank)
@@ -112,7 +111,7 @@ def _interpolated(name, input, q, dim, keepdim, interpolation, ignore_nan):
     a, b = (x.gather(-1, _indices(np.broadcast_to(k, shape))) for k in (low, high))
     weight = np.full(shape, 0.5) if interpolation == "midpoint" else np.broadcast_to(rank - low, shape)
     y = f["lerp"](a, b, f["from_numpy"](np.ascontiguousarray(weight)).to(x.dtype)) if low is not high else a
-    y = y.movedim(-1, 0)                                                                            # (the q's, ...)
+    y = y.movedim(-1, 0)  # (the q's, ...)
     if keepdim:
         y = y.reshape(share.size, *[1] * input.dim()) if all_dims else y.unsqueeze(dim + 1)
     return y if share.ndim else y[0]
@@ -213,7 +212,9 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
         found = np.searchsorted(table, numbers, where)
     else:
         if table.shape[:-1] != numbers.shape[:-1]:
-            raise RuntimeError(f"searchsorted: rows of {tuple(table.shape)} and {tuple(numbers.shape)} do not correspond")
+            raise RuntimeError(
+                f"searchsorted: rows of {tuple(table.shape)} and {tuple(numbers.shape)} do not correspond"
+            )
         rows = table.reshape(-1, table.shape[-1]), numbers.reshape(-1, numbers.shape[-1])
         found = np.array([np.searchsorted(a, b, where) for a, b in zip(*rows, strict=True)]).reshape(numbers.shape)
     return _tensor(np.asarray(found, np.int32 if out_int32 else np.int64))

@@ -75,7 +75,9 @@ def cross(input, other, dim=None):
 def cdist(x1, x2, p=2.0, compute_mode=None):
     """The p-norms of the differences of all pairs of rows: (..., P, M) and (..., R, M) give (..., P, R)."""
     if x1.shape[-1] != x2.shape[-1]:
-        raise ShapeError(f"cdist: rows have {x1.shape[-1]} and {x2.shape[-1]} columns: {tuple(x1.shape)}, {tuple(x2.shape)}")
+        raise ShapeError(
+            f"cdist: rows have {x1.shape[-1]} and {x2.shape[-1]} columns: {tuple(x1.shape)}, {tuple(x2.shape)}"
+        )
     return f["norm"](x1.unsqueeze(-2) - x2.unsqueeze(-3), p, -1)
 
 

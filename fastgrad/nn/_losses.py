@@ -7,7 +7,6 @@ from fastgrad import _core
 from fastgrad._core import ShapeError
 
 
-
 def _check_same_shape(name, input, target):
     if input.shape != target.shape:
         raise ShapeError(
@@ -185,7 +184,9 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, *, reduction="me
     if var.shape == input.shape[:-1] and var.shape != input.shape:
         var = var.unsqueeze(-1)
     if var.dim() != input.dim() or any(n not in (1, m) for n, m in zip(var.shape, input.shape, strict=True)):
-        raise ShapeError(f"gaussian_nll_loss: var has shape {tuple(var.shape)}, which does not fit {tuple(input.shape)}")
+        raise ShapeError(
+            f"gaussian_nll_loss: var has shape {tuple(var.shape)}, which does not fit {tuple(input.shape)}"
+        )
     if bool((var.detach() < 0).any()):
         raise ValueError("gaussian_nll_loss: var has negative entries")
     # at least eps, with the gradient of var itself: PyTorch's
@@ -213,6 +214,6 @@ def multilabel_margin_loss(input, target, *, reduction="mean"):
     counted = (y < 0).long().cumsum(1) == 0
     index = y.masked_fill(~counted, 0)
     chosen = _core.zeros_like(x).scatter_add(1, index, counted.to(x.dtype)) > 0
-    excess = (1 - x.gather(1, index).unsqueeze(2) + x.unsqueeze(1)).clamp(min=0)      # (N, labels, classes)
+    excess = (1 - x.gather(1, index).unsqueeze(2) + x.unsqueeze(1)).clamp(min=0)  # (N, labels, classes)
     loss = excess.masked_fill(~(counted.unsqueeze(2) & ~chosen.unsqueeze(1)), 0).sum((1, 2)) / x.shape[1]
     return _reduce(loss if input.dim() > 1 else loss[0], reduction)

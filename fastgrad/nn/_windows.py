@@ -53,7 +53,11 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     (N, C, *output_size); without N likewise."""
     if input.dim() not in (2, 3):
         raise ShapeError(f"fold: expected (N, C * kernel size, windows) or without N, got {tuple(input.shape)}")
-    size, kernel, dilation = _pair(output_size, "output_size"), _pair(kernel_size, "kernel_size"), _pair(dilation, "dilation")
+    size, kernel, dilation = (
+        _pair(output_size, "output_size"),
+        _pair(kernel_size, "kernel_size"),
+        _pair(dilation, "dilation"),
+    )
     padding, stride = _pair(padding, "padding"), _pair(stride, "stride")
     _, (down, across) = _counts(size, kernel, dilation, padding, stride)
     x = input if input.dim() == 3 else input.unsqueeze(0)

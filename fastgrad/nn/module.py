@@ -84,7 +84,9 @@ class Module(Callable):
         kinds = self.__dict__.get("_kinds")
         if kinds is None:
             if kind is not None:
-                raise AttributeError(f"cannot assign {kind}{'' if kind == 'module' else 's'} before Module.__init__() call")
+                raise AttributeError(
+                    f"cannot assign {kind}{'' if kind == 'module' else 's'} before Module.__init__() call"
+                )
             object.__setattr__(self, name, value)
         elif kind is not None:
             self._check_name(kind, name)

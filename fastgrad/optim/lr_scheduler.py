@@ -304,7 +304,9 @@ class OneCycleLR(LRScheduler):
         # (last step, rate from, rate to, momentum from, momentum to) of each phase
         self._phases = [(float(top), "initial_lr", "max_lr", "max_momentum", "base_momentum")]
         if three_phase:
-            self._phases.append((2 * pct_start * total_steps - 2, "max_lr", "initial_lr", "base_momentum", "max_momentum"))
+            self._phases.append(
+                (2 * pct_start * total_steps - 2, "max_lr", "initial_lr", "base_momentum", "max_momentum")
+            )
             self._phases.append((total_steps - 1, "initial_lr", "min_lr", "max_momentum", "max_momentum"))
         else:
             self._phases.append((total_steps - 1, "max_lr", "min_lr", "base_momentum", "max_momentum"))
@@ -336,9 +338,7 @@ class OneCycleLR(LRScheduler):
     def get_lr(self):
         t = self.last_epoch
         if t > self.total_steps:
-            raise ValueError(
-                f"Tried to step {t} times. The specified number of total steps is {self.total_steps}"
-            )
+            raise ValueError(f"Tried to step {t} times. The specified number of total steps is {self.total_steps}")
         rates = []
         for group in self.optimizer.param_groups:
             begin = 0.0

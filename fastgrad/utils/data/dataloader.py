@@ -59,7 +59,9 @@ class DataLoader:
         if num_workers < 0:
             raise ValueError(f"num_workers option should be non-negative, but got {num_workers}")
         if isinstance(dataset, IterableDataset) and (shuffle or sampler is not None or batch_sampler is not None):
-            raise ValueError("an IterableDataset is read in its own order: leave out shuffle, sampler and batch_sampler")
+            raise ValueError(
+                "an IterableDataset is read in its own order: leave out shuffle, sampler and batch_sampler"
+            )
         if sampler is not None and shuffle:
             raise ValueError("sampler option is mutually exclusive with shuffle")
         if batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop_last):
