@@ -226,8 +226,22 @@ def arguments(function, owner, method):
     return texts
 
 
-def definition(name, texts, returned, indent=""):
+def documented(text, doc, indent):
+    """A def with its docstring, which editors show: those of compiled modules they find nowhere else."""
+    doc = inspect.cleandoc(doc or "")
+    if not doc:
+        return text
+    lines = "".join(f"{indent}    {line}".rstrip() + "\n" for line in doc.split("\n"))
+    body = lines.strip() + (f"\n{indent}    " if "\n" in doc else "")
+    return text.removesuffix(" ...\n") + f'\n{indent}    {"r" * (chr(92) in doc)}"""{body}"""\n'
+
+
+def definition(name, texts, returned, indent="", doc=None):
     """One def, broken as ruff breaks it."""
+    return documented(undocumented(name, texts, returned, indent), doc, indent)
+
+
+def undocumented(name, texts, returned, indent):
     line = f"{indent}def {name}({', '.join(texts)}) -> {returned}: ..."
     if len(line) <= 120:
         return line + "\n"
@@ -262,7 +276,8 @@ def tensor_class():
     for name, value in sorted(attributes.items()):
         if callable(value):
             returned = returned_by(name, "Tensor.")
-            out.append(definition(name, arguments(value, name, True), returned, "    "))
+            doc = inspect.cleandoc(value.__doc__ or "").partition("\n\n")[0]  # the whole stands at the function
+            out.append(definition(name, arguments(value, name, True), returned, "    ", doc))
         elif isinstance(value, int):
             out.append(f"    {name}: {RETURNS[name]}\n")
         else:
@@ -302,7 +317,7 @@ def core_stub():
     parts.append("\n")
     for name, value in sorted(public.items()):
         if is_function(value):
-            parts.append(definition(name, arguments(value, name, False), returned_by(name)))
+            parts.append(definition(name, arguments(value, name, False), returned_by(name), doc=value.__doc__))
     return "".join(parts)
 
 

@@ -13,8 +13,16 @@ def _result(name, fields):
     return cls
 
 
-_WITH_INDICES = ("max", "min", "sort", "topk", "median", "nanmedian", "kthvalue", "mode", "cummax", "cummin")
-globals().update({name: _result(name, ["values", "indices"]) for name in _WITH_INDICES})
+max = _result("max", ["values", "indices"])
+min = _result("min", ["values", "indices"])
+sort = _result("sort", ["values", "indices"])
+topk = _result("topk", ["values", "indices"])
+median = _result("median", ["values", "indices"])
+nanmedian = _result("nanmedian", ["values", "indices"])
+kthvalue = _result("kthvalue", ["values", "indices"])
+mode = _result("mode", ["values", "indices"])
+cummax = _result("cummax", ["values", "indices"])
+cummin = _result("cummin", ["values", "indices"])
 aminmax = _result("aminmax", ["min", "max"])
 slogdet = _result("slogdet", ["sign", "logabsdet"])
 eigh = _result("eigh", ["eigenvalues", "eigenvectors"])

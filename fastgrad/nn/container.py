@@ -309,4 +309,5 @@ class ParameterDict(Module):
 def _described(name, value):
     if not isinstance(value, Tensor):
         return f"({name}): {value!r}"
-    return f"({name}): {type(value).__name__} containing: [{value.dtype} of size {'x'.join(map(str, value.shape))}]"
+    kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
+    return f"({name}): {kind} containing: [{value.dtype} of size {'x'.join(map(str, value.shape))}]"

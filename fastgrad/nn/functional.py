@@ -8,6 +8,22 @@ import math
 
 from fastgrad import _core
 from fastgrad._core import ShapeError
+from fastgrad.nn._losses import (  # noqa: F401  (they are public here)
+    cosine_embedding_loss,
+    gaussian_nll_loss,
+    hinge_embedding_loss,
+    kl_div,
+    margin_ranking_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
+    pairwise_distance,
+    poisson_nll_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
+)
+from fastgrad.nn._windows import fold, pixel_shuffle, pixel_unshuffle, unfold  # noqa: F401
 
 # Not by a __getattr__ of the module, with which the interpreter would not cache where it found F.linear.
 globals().update(_core.functions)
