@@ -190,7 +190,7 @@ class Tensor:
         """In-place form of `acos`: writes the result into this tensor and returns it."""
     def acosh(input) -> Tensor:
         """The inverse hyperbolic cosine, of numbers from 1 on: log1p(t + sqrt(2 t + t^2)) with t = x - 1."""
-    def acosh_(self) -> Tensor:
+    def acosh_(input) -> Tensor:
         """In-place form of `acosh`: writes the result into this tensor and returns it."""
     def add(input, other: Tensor | _float, *, alpha: _float = 1) -> Tensor:
         """input + alpha * other."""
@@ -198,7 +198,7 @@ class Tensor:
         """In-place form of `add`."""
     def addbmm(input, batch1: Tensor, batch2: Tensor, *, beta: _float = 1, alpha: _float = 1) -> Tensor:
         """beta * input + alpha * the sum of the products of two stacks of matrices."""
-    def addbmm_(self, batch1: Tensor, batch2: Tensor, *, beta: _float = 1, alpha: _float = 1) -> Tensor:
+    def addbmm_(input, batch1: Tensor, batch2: Tensor, *, beta: _float = 1, alpha: _float = 1) -> Tensor:
         """In-place form of `addbmm`: writes the result into this tensor and returns it."""
     def addcdiv(input, tensor1: Tensor, tensor2: Tensor, *, value: _float = 1) -> Tensor:
         """input + value * tensor1 / tensor2."""
@@ -210,15 +210,15 @@ class Tensor:
         """In-place form of `addcmul`."""
     def addmm(input, mat1: Tensor, mat2: Tensor, *, beta: _float = 1, alpha: _float = 1) -> Tensor:
         """``beta * input + alpha * (mat1 @ mat2)`` for matrices; input broadcasts."""
-    def addmm_(self, mat1: Tensor, mat2: Tensor, *, beta: _float = 1, alpha: _float = 1) -> Tensor:
+    def addmm_(input, mat1: Tensor, mat2: Tensor, *, beta: _float = 1, alpha: _float = 1) -> Tensor:
         """In-place form of `addmm`: writes the result into this tensor and returns it."""
     def addmv(input, mat, vec: Tensor, *, beta: _float = 1, alpha: _float = 1) -> Tensor:
         """``beta * input + alpha * (mat @ vec)`` for a matrix and a vector; input broadcasts."""
-    def addmv_(self, mat, vec: Tensor, *, beta: _float = 1, alpha: _float = 1) -> Tensor:
+    def addmv_(input, mat, vec: Tensor, *, beta: _float = 1, alpha: _float = 1) -> Tensor:
         """In-place form of `addmv`: writes the result into this tensor and returns it."""
     def addr(input, vec1: Tensor, vec2: Tensor, *, beta: _float = 1, alpha: _float = 1) -> Tensor:
         """beta * input + alpha * the outer product of two vectors."""
-    def addr_(self, vec1: Tensor, vec2: Tensor, *, beta: _float = 1, alpha: _float = 1) -> Tensor:
+    def addr_(input, vec1: Tensor, vec2: Tensor, *, beta: _float = 1, alpha: _float = 1) -> Tensor:
         """In-place form of `addr`: writes the result into this tensor and returns it."""
     def adjoint(self) -> Tensor:
         """The last two dimensions exchanged, as a view."""
@@ -277,7 +277,7 @@ class Tensor:
         """In-place form of `acos`: writes the result into this tensor and returns it."""
     def arccosh(input) -> Tensor:
         """The inverse hyperbolic cosine, of numbers from 1 on: log1p(t + sqrt(2 t + t^2)) with t = x - 1."""
-    def arccosh_(self) -> Tensor:
+    def arccosh_(input) -> Tensor:
         """In-place form of `acosh`: writes the result into this tensor and returns it."""
     def arcsin(input) -> Tensor:
         """The inverse sine."""
@@ -285,7 +285,7 @@ class Tensor:
         """In-place form of `asin`: writes the result into this tensor and returns it."""
     def arcsinh(input) -> Tensor:
         """The inverse hyperbolic sine, sign(x) log(|x| + sqrt(x^2 + 1)), without cancellation at 0."""
-    def arcsinh_(self) -> Tensor:
+    def arcsinh_(input) -> Tensor:
         """In-place form of `asinh`: writes the result into this tensor and returns it."""
     def arctan(input) -> Tensor:
         """The inverse tangent."""
@@ -297,7 +297,7 @@ class Tensor:
         """In-place form of `atan`: writes the result into this tensor and returns it."""
     def arctanh(input) -> Tensor:
         """The inverse hyperbolic tangent, of numbers between -1 and 1: (log1p(x) - log1p(-x)) / 2."""
-    def arctanh_(self) -> Tensor:
+    def arctanh_(input) -> Tensor:
         """In-place form of `atanh`: writes the result into this tensor and returns it."""
     def argmax(
         input,
@@ -334,7 +334,7 @@ class Tensor:
         """In-place form of `asin`: writes the result into this tensor and returns it."""
     def asinh(input) -> Tensor:
         """The inverse hyperbolic sine, sign(x) log(|x| + sqrt(x^2 + 1)), without cancellation at 0."""
-    def asinh_(self) -> Tensor:
+    def asinh_(input) -> Tensor:
         """In-place form of `asinh`: writes the result into this tensor and returns it."""
     def atan(input) -> Tensor:
         """The inverse tangent."""
@@ -346,7 +346,7 @@ class Tensor:
         """In-place form of `atan`: writes the result into this tensor and returns it."""
     def atanh(input) -> Tensor:
         """The inverse hyperbolic tangent, of numbers between -1 and 1: (log1p(x) - log1p(-x)) / 2."""
-    def atanh_(self) -> Tensor:
+    def atanh_(input) -> Tensor:
         """In-place form of `atanh`: writes the result into this tensor and returns it."""
     def backward(
         self, gradient: Tensor | None = None, retain_graph=None, create_graph: _bool = False, inputs=None
@@ -354,7 +354,7 @@ class Tensor:
         """Computes the gradient of this tensor with respect to the leaves it depends on and adds it to their ``.grad``."""
     def baddbmm(input, batch1: Tensor, batch2: Tensor, *, beta: _float = 1, alpha: _float = 1) -> Tensor:
         """``beta * input + alpha * (batch1 @ batch2)`` for stacks of matrices; input broadcasts."""
-    def baddbmm_(self, batch1: Tensor, batch2: Tensor, *, beta: _float = 1, alpha: _float = 1) -> Tensor:
+    def baddbmm_(input, batch1: Tensor, batch2: Tensor, *, beta: _float = 1, alpha: _float = 1) -> Tensor:
         """In-place form of `baddbmm`: writes the result into this tensor and returns it."""
     def bernoulli(input, p=None, *, generator: Generator | None = None) -> Tensor:
         """1 with the probability that the element of `input` is (or p), else 0; in the shape and dtype of `input`."""
@@ -424,7 +424,7 @@ class Tensor:
         """Writes the values of src, expanded and cast, into this tensor; returns it."""
     def copysign(input, other: Tensor | _float) -> Tensor:
         """|input| with the sign of `other`, a tensor or a number."""
-    def copysign_(self, other: Tensor | _float) -> Tensor:
+    def copysign_(input, other: Tensor | _float) -> Tensor:
         """In-place form of `copysign`: writes the result into this tensor and returns it."""
     def corrcoef(input) -> Tensor:
         """The correlation coefficients of variables (rows) over observations (columns)."""
@@ -486,7 +486,7 @@ class Tensor:
         """The address of the first element."""
     def deg2rad(input) -> Tensor:
         """Degrees as radians."""
-    def deg2rad_(self) -> Tensor:
+    def deg2rad_(input) -> Tensor:
         """In-place form of `deg2rad`: writes the result into this tensor and returns it."""
     def det(input) -> Tensor:
         """The determinant of square matrices, `linalg.det`."""
@@ -588,7 +588,7 @@ class Tensor:
         """This tensor as float32; itself where it is that already."""
     def float_power(input, exponent: Tensor | _float) -> Tensor:
         """input ** exponent, computed in float64."""
-    def float_power_(self, exponent: Tensor | _float) -> Tensor:
+    def float_power_(input, exponent: Tensor | _float) -> Tensor:
         """In-place form of `float_power`: writes the result into this tensor and returns it."""
     def floor(input) -> Tensor:
         """The next integer below."""
@@ -636,7 +636,7 @@ class Tensor:
         """x, and 0 where |x| <= lambd."""
     def heaviside(input, values) -> Tensor:
         """0 where input < 0, 1 where input > 0, `values` where it is 0; NaN stays."""
-    def heaviside_(self, values) -> Tensor:
+    def heaviside_(input, values) -> Tensor:
         """In-place form of `heaviside`: writes the result into this tensor and returns it."""
     def histc(
         input, bins: _float = 100, min: Tensor | _float | None = 0, max: Tensor | _float | None = 0
@@ -784,7 +784,7 @@ class Tensor:
         """Whether exactly one is not 0, as bool."""
     def logit(input, eps: _float | None = None) -> Tensor:
         """log(x / (1 - x)), the inverse of the sigmoid; x is clamped to [eps, 1 - eps] where `eps` is given."""
-    def logit_(self, eps: _float | None = None) -> Tensor:
+    def logit_(input, eps: _float | None = None) -> Tensor:
         """In-place form of `logit`: writes the result into this tensor and returns it."""
     def logsumexp(
         input,
@@ -809,7 +809,7 @@ class Tensor:
         """Writes one value where the mask, which broadcasts, is true; returns this tensor."""
     def masked_scatter(input, mask: Tensor, source) -> Tensor:
         """A copy of the tensor with the elements of `source`, in order, where the mask is True."""
-    def masked_scatter_(self, mask: Tensor, source) -> Tensor:
+    def masked_scatter_(input, mask: Tensor, source) -> Tensor:
         """In-place form of `masked_scatter`: writes the result into this tensor and returns it."""
     def masked_select(input, mask: Tensor) -> Tensor:
         """The elements where the mask is true, as a vector; the two broadcast together."""
@@ -1051,7 +1051,7 @@ class Tensor:
         """The q-quantiles along `dim`, or of all elements: q a number or a vector of numbers in [0, 1], whose results come first."""
     def rad2deg(input) -> Tensor:
         """Radians as degrees."""
-    def rad2deg_(self) -> Tensor:
+    def rad2deg_(input) -> Tensor:
         """In-place form of `rad2deg`: writes the result into this tensor and returns it."""
     def random_(self, low=None, high=None, *, generator: Generator | None = None, **named) -> Tensor:
         """Fills with draws from the integers in [from, to); up to the largest that the dtype holds exactly by default."""
@@ -1122,7 +1122,7 @@ class Tensor:
     ) -> Tensor:
         """A copy of the tensor, into which src[i][j] was reduced at [index[i][j]][j] (for dim 0)."""
     def scatter_reduce_(
-        self, dim: _int | Sequence[_int] | None, index: Tensor | _int, src, reduce, *, include_self: _bool = True
+        input, dim: _int | Sequence[_int] | None, index: Tensor | _int, src, reduce, *, include_self: _bool = True
     ) -> Tensor:
         """In-place form of `scatter_reduce`: writes the result into this tensor and returns it."""
     def select(input, dim: _int | Sequence[_int] | None, index: Tensor | _int) -> Tensor:
@@ -1131,7 +1131,7 @@ class Tensor:
         """A copy of the tensor with `src` as the part of index `index` along `dim`."""
     def sgn(input) -> Tensor:
         """-1, 0 or 1, the sign."""
-    def sgn_(self) -> Tensor:
+    def sgn_(input) -> Tensor:
         """In-place form of `sgn`: writes the result into this tensor and returns it."""
     @property
     def shape(self) -> Size: ...
@@ -1151,7 +1151,7 @@ class Tensor:
         """In-place form of `sin`: writes the result into this tensor and returns it."""
     def sinc(input) -> Tensor:
         """sin(pi x) / (pi x), 1 at 0."""
-    def sinc_(self) -> Tensor:
+    def sinc_(input) -> Tensor:
         """In-place form of `sinc`: writes the result into this tensor and returns it."""
     def sinh(input) -> Tensor:
         """The hyperbolic sine."""
@@ -1282,11 +1282,11 @@ class Tensor:
         """Two dimensions exchanged, as a view."""
     def tril(input, diagonal: _int = 0) -> Tensor:
         """The lower triangle of a matrix, or of each of a stack: 0 above the given diagonal."""
-    def tril_(self, diagonal: _int = 0) -> Tensor:
+    def tril_(input, diagonal: _int = 0) -> Tensor:
         """In-place form of `tril`: writes the result into this tensor and returns it."""
     def triu(input, diagonal: _int = 0) -> Tensor:
         """The upper triangle of a matrix, or of each of a stack: 0 below the given diagonal."""
-    def triu_(self, diagonal: _int = 0) -> Tensor:
+    def triu_(input, diagonal: _int = 0) -> Tensor:
         """In-place form of `triu`: writes the result into this tensor and returns it."""
     def true_divide(input, other: Tensor | _float, *, rounding_mode: _str | None = None) -> Tensor:
         """input / other; rounded towards 0 if `rounding_mode` is "trunc", down if it is "floor"."""

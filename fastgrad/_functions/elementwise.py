@@ -1,6 +1,5 @@
 """Elementwise functions composed of ops that have kernels."""
 
-import inspect
 import math
 
 from fastgrad._core import Tensor
@@ -18,9 +17,7 @@ def in_place(function):
     def run(self, *args, **kwargs):
         return self.copy_(function(self, *args, **kwargs))
 
-    signature = inspect.signature(function)
-    first, *rest = signature.parameters.values()
-    run.__signature__ = signature.replace(parameters=[first.replace(name="self"), *rest])
+    run.__wrapped__ = function  # its signature
     run.__name__ = run.__qualname__ = function.__name__ + "_"
     run.__doc__ = f"In-place form of `{function.__name__}`: writes the result into this tensor and returns it."
     return run
