@@ -325,7 +325,7 @@ class Tensor:
         stable: _bool = True,
         axis: _int | Sequence[_int] | None = None,
     ) -> Tensor:
-        """The indices that sort along `dim`. The order is always stable; NaN counts as the largest."""
+        """The indices that sort along `dim`, int64. The order is always stable; NaN counts as the largest."""
     def argwhere(input) -> Tensor:
         """The positions of the elements that are not zero: (count, ndim), int64."""
     def asin(input) -> Tensor:
@@ -1510,7 +1510,7 @@ def argsort(
     stable: _bool = True,
     axis: _int | Sequence[_int] | None = None,
 ) -> Tensor:
-    """The indices that sort along `dim`. The order is always stable; NaN counts as the largest."""
+    """The indices that sort along `dim`, int64. The order is always stable; NaN counts as the largest."""
 def argwhere(input: Tensor) -> Tensor:
     """The positions of the elements that are not zero: (count, ndim), int64."""
 def as_tensor(data, dtype: _dtype | None = None, device: _device | _str | None = None) -> Tensor:
