@@ -76,6 +76,7 @@ _FROM_MODULES = {
     **dict.fromkeys(["hinge_embedding_loss", "margin_ranking_loss", "poisson_nll_loss"], "nn.functional"),
     "triplet_margin_loss": "nn.functional",
     "detect_anomaly": "diagnostics",
+    "parallel_map": "_parallel",
     "vmap": "func",
 }
 

@@ -399,6 +399,7 @@ from fastgrad._functions.statistics import nanmean as nanmean
 from fastgrad._functions.statistics import renorm as renorm
 from fastgrad._functions.statistics import trapezoid as trapezoid
 from fastgrad._functions.statistics import trapezoid as trapz
+from fastgrad._parallel import parallel_map as parallel_map
 from fastgrad._printing import set_printoptions as set_printoptions
 from fastgrad.diagnostics import detect_anomaly as detect_anomaly
 from fastgrad.func import vmap as vmap
