@@ -18,6 +18,7 @@ except ImportError as _error:
         f"above), and start Python in another folder"
     ) from _error
 
+from . import _functions
 from ._compile import compile
 from ._config import get_num_threads, set_num_threads, show_config
 from ._core import (
@@ -54,7 +55,7 @@ from ._core import (
 )
 from ._printing import set_printoptions
 
-# The functions of the core: arithmetic, reductions, creation, ...
+# All functions: arithmetic, reductions, creation, ...
 globals().update(_core.functions)
 
 # dtypes, and PyTorch's other names for them
@@ -69,12 +70,16 @@ from math import e, inf, nan, pi  # noqa: E402
 
 newaxis = None
 
-_MODULES = ("autograd", "cuda", "datasets", "diagnostics", "func", "nn", "optim", "profiler", "utils", "viz")
+_MODULES = ("autograd", "cuda", "datasets", "diagnostics", "func", "linalg", "nn", "optim", "profiler", "utils", "viz")
 _FROM_MODULES = {
+    **dict.fromkeys(["load", "save"], "serialization"),
+    **dict.fromkeys(["cosine_similarity", "pairwise_distance", "group_norm", "instance_norm"], "nn.functional"),
+    **dict.fromkeys(["pixel_shuffle", "pixel_unshuffle", "kl_div", "cosine_embedding_loss"], "nn.functional"),
+    **dict.fromkeys(["hinge_embedding_loss", "margin_ranking_loss", "poisson_nll_loss"], "nn.functional"),
+    "triplet_margin_loss": "nn.functional",
     "detect_anomaly": "diagnostics",
-    "load": "serialization",
     "parallel_map": "_parallel",
-    "save": "serialization",
+    "vmap": "func",
 }
 
 

@@ -13,6 +13,33 @@ from fastgrad import _core
 
 # Types of arguments by their name; what is not here and has no bool, int, float or str as its default stays untyped.
 ARGUMENTS = {
+    "alpha": "_float",
+    "axis": "_int | Sequence[_int] | None",
+    "batch1": "Tensor",
+    "batch2": "Tensor",
+    "beta": "_float",
+    "bias": "Tensor | None",
+    "decimals": "_int",
+    "diagonal": "_int",
+    "dims": "_int | Sequence[_int] | None",
+    "end_dim": "_int",
+    "eps": "_float | None",
+    "exponent": "Tensor | _float",
+    "gradient": "Tensor | None",
+    "mat1": "Tensor",
+    "max": "Tensor | _float | None",
+    "min": "Tensor | _float | None",
+    "num_samples": "_int",
+    "offset": "_int",
+    "reduction": "_str",
+    "rounding_mode": "_str | None",
+    "shape": "Sequence[_int] | None",
+    "start_dim": "_int",
+    "step": "_int",
+    "tensor1": "Tensor",
+    "tensor2": "Tensor",
+    "unbiased": "_bool | None",
+    "vec1": "Tensor",
     "device": "_device | _str | None",
     "dim": "_int | Sequence[_int] | None",
     "dim0": "_int",
@@ -49,6 +76,7 @@ RETURNS = {
     **dict.fromkeys(["_version", "seed", "initial_seed"], "_int"),
     **dict.fromkeys(["promote_types", "result_type", "dtype", "get_default_dtype"], "_dtype"),
     **dict.fromkeys(["split", "chunk", "unbind", "aminmax", "var_mean", "std_mean"], "tuple[Tensor, ...]"),
+    **dict.fromkeys(["sort", "topk", "median", "kthvalue", "mode", "cummax", "cummin"], "tuple[Tensor, Tensor]"),
     **dict.fromkeys(
         ["max", "min", "nonzero", "where", "finfo", "iinfo", "item", "tolist", "type", "stride", "size"], "Any"
     ),
@@ -139,7 +167,7 @@ class RemovableHandle:
     def __enter__(self) -> RemovableHandle: ...
     def __exit__(self, *exc: object) -> None: ...
 
-class DTypeError(RuntimeError, TypeError): ...
+class DTypeError(NotImplementedError, TypeError): ...
 class CompileError(RuntimeError): ...
 class MissingState(LookupError): ...
 class ShapeError(RuntimeError, ValueError): ...
@@ -203,8 +231,22 @@ def arguments(function, owner, method):
     return texts
 
 
-def definition(name, texts, returned, indent=""):
+def documented(text, doc, indent):
+    """A def with its docstring, which editors show: those of compiled modules they find nowhere else."""
+    doc = inspect.cleandoc(doc or "")
+    if not doc:
+        return text
+    lines = "".join(f"{indent}    {line}".rstrip() + "\n" for line in doc.split("\n"))
+    body = lines.strip() + (f"\n{indent}    " if "\n" in doc else "")
+    return text.removesuffix(" ...\n") + f'\n{indent}    {"r" * (chr(92) in doc)}"""{body}"""\n'
+
+
+def definition(name, texts, returned, indent="", doc=None):
     """One def, broken as ruff breaks it."""
+    return documented(undocumented(name, texts, returned, indent), doc, indent)
+
+
+def undocumented(name, texts, returned, indent):
     line = f"{indent}def {name}({', '.join(texts)}) -> {returned}: ..."
     if len(line) <= 120:
         return line + "\n"
@@ -239,7 +281,8 @@ def tensor_class():
     for name, value in sorted(attributes.items()):
         if callable(value):
             returned = returned_by(name, "Tensor.")
-            out.append(definition(name, arguments(value, name, True), returned, "    "))
+            doc = inspect.cleandoc(value.__doc__ or "").partition("\n\n")[0]  # the whole stands at the function
+            out.append(definition(name, arguments(value, name, True), returned, "    ", doc))
         elif isinstance(value, int):
             out.append(f"    {name}: {RETURNS[name]}\n")
         else:
@@ -279,7 +322,7 @@ def core_stub():
     parts.append("\n")
     for name, value in sorted(public.items()):
         if is_function(value):
-            parts.append(definition(name, arguments(value, name, False), returned_by(name)))
+            parts.append(definition(name, arguments(value, name, False), returned_by(name), doc=value.__doc__))
     return "".join(parts)
 
 
@@ -295,10 +338,10 @@ def package_stub():
         elif isinstance(value, float):
             imports.append(("math", name))
         elif is_function(value):
-            imports.append((value.__module__, name))
+            imports.append((value.__module__, value.__name__, name))
         elif not inspect.ismodule(value):
             constants.append(f"{name}: {'None' if value is None else type(value).__name__.lower()}\n")
-    lines = [f"from {module} import {name} as {name}\n" for module, name in sorted(set(imports))]
+    lines = [f"from {module} import {names[0]} as {names[-1]}\n" for module, *names in sorted(set(imports))]
     return "".join([HEAD.format(what="All that is public."), *lines, "\n", *constants, "__version__: str\n"])
 
 

@@ -1,4 +1,5 @@
-"""Records what PyTorch computes for the samples of the table: values and gradients, in tests/data/torch.npz.
+"""Records what PyTorch computes for the samples of the table, and for the calls of calls.py: values, gradients, second
+derivatives and the types of exceptions, in tests/data/torch.npz.
 
 Run it where both are installed: `python tests/record_torch.py`. tests/test_torch.py compares with the file, so the
 comparison also runs where PyTorch is not installed.
@@ -17,6 +18,9 @@ FILE = HERE / "data" / "torch.npz"
 _spec = importlib.util.spec_from_file_location("table_samples", HERE / "table.py")
 table = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(table)
+_spec = importlib.util.spec_from_file_location("torch_calls", HERE / "calls.py")
+calls = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(calls)
 
 # The same operation under another name or with other arguments there; what is not found is not compared.
 NAMES = {"index_put": None}
@@ -78,12 +82,35 @@ def load():
     return recorded
 
 
-def save(recorded):
+def load_calls():
+    """What was recorded of calls.py: {call: what calls.run gave}."""
+    with np.load(FILE) as data:
+        numbers, index = data["call_numbers"], json.loads(str(data["calls"]))
+    at, recorded = 0, {}
+    for call, entry in index.items():
+        if isinstance(entry[-1], int):
+            *exact, count = entry
+            entry = [exact, numbers[at : at + count].tolist()]
+            at += count
+        recorded[call] = entry
+    return recorded
+
+
+def save(recorded, called):
     """One vector of all numbers and an index of shapes: a tenth of the size of an archive of small arrays."""
     index = {key: [(a.dtype.name, a.shape) for a in arrays] for key, arrays in recorded.items()}
     numbers = np.concatenate([a.astype(np.float64).ravel() for arrays in recorded.values() for a in arrays])
+    raised = {call: entry for call, entry in called.items() if isinstance(entry[0], str)}
+    gave = {call: entry for call, entry in called.items() if call not in raised}
+    index_of_calls = {**raised, **{call: [*exact, len(close)] for call, (exact, close) in gave.items()}}
     FILE.parent.mkdir(exist_ok=True)
-    np.savez_compressed(FILE, numbers=numbers, index=json.dumps(index))
+    np.savez_compressed(
+        FILE,
+        numbers=numbers,
+        index=json.dumps(index),
+        calls=json.dumps(index_of_calls),
+        call_numbers=np.array([number for _, close in gave.values() for number in close]),
+    )
 
 
 def main():
@@ -99,8 +126,11 @@ def main():
             missing.append(f"{name}-{k}: no such function")
         else:
             found[f"{name}-{k}"] = results
-    save(found)
-    print(f"{len(found)} samples recorded; not compared:", *missing, sep="\n  ")
+    import torch
+
+    called = {call: calls.run(call, torch, torch.nn.functional) for call in calls.CALLS}
+    save(found, called)
+    print(f"{len(called)} calls and {len(found)} samples recorded; not compared:", *missing, sep="\n  ")
 
 
 if __name__ == "__main__":

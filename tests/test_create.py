@@ -340,7 +340,7 @@ def test_one_element_becomes_a_number():
     assert isinstance(fg.tensor(True).item(), bool)
     assert f"{fg.tensor(3.14159):.2f}" == "3.14"
     assert f"{fg.tensor(7):d}" == "7"
-    assert f"{fg.tensor(1.5)}" == "tensor(1.5000)"
+    assert f"{fg.tensor(1.5)}" == "1.5" and f"{fg.tensor([1.5])}" == "tensor([1.5000])"
     assert round(fg.tensor(2.6).item()) == 3
     assert math.isnan(fg.tensor(math.nan).item())
 

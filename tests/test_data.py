@@ -120,7 +120,7 @@ def test_collate_fn_gets_the_samples():
 @pytest.mark.parametrize(
     ("kwargs", "match"),
     [
-        ({"num_workers": 2}, "num_workers must be 0"),
+        ({"num_workers": -1}, "num_workers option should be non-negative"),
         ({"shuffle": True, "sampler": [0]}, "mutually exclusive with shuffle"),
         ({"batch_sampler": [[0]], "batch_size": 2}, "batch_sampler option is mutually exclusive"),
         ({"batch_sampler": [[0]], "drop_last": True}, "batch_sampler option is mutually exclusive"),

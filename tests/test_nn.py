@@ -283,7 +283,7 @@ def test_batch_norm_without_running_statistics_or_weights():
     assert nn.BatchNorm1d(2, bias=False).bias is None
     full = nn.BatchNorm1d(2)
     assert list(full.state_dict()) == ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
-    assert repr(full) == "BatchNorm1d(2, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)"
+    assert repr(full) == "BatchNorm1d(2, eps=1e-05, momentum=0.1, affine=True, bias=True, track_running_stats=True)"
     with pytest.raises(ValueError, match="expected 2D or 3D input"):
         full(fastgrad.ones(2))
 

@@ -21,6 +21,7 @@ FAMILIES = (
     "random",
     "order",
     "compose",
+    "einsum",
 )
 for _name in FAMILIES:
     _importlib.import_module(f"{__name__}.{_name}")

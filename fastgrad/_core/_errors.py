@@ -5,8 +5,16 @@ class ShapeError(RuntimeError, ValueError):
     """Shapes do not fit: a RuntimeError as in PyTorch and a ValueError as in NumPy."""
 
 
-class DTypeError(RuntimeError, TypeError):
-    """An operation does not exist for a dtype: a RuntimeError as in PyTorch and a TypeError as in NumPy."""
+class DTypeError(NotImplementedError, TypeError):
+    """An operation does not exist for a dtype: a NotImplementedError (a RuntimeError) as in PyTorch, a TypeError as in NumPy."""
+
+
+class OutOfRange(RuntimeError, IndexError):
+    """An index tensor holds what is no index: a RuntimeError as in PyTorch and an IndexError as in NumPy."""
+
+
+class NoIndex(IndexError, TypeError):
+    """What stands between brackets cannot index: a TypeError as in PyTorch and an IndexError as in NumPy."""
 
 
 class MissingState(LookupError):

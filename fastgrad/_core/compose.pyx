@@ -4,6 +4,7 @@ Scans double their reach with each step, so that their depth on the tape is the 
 """
 
 from .order cimport axis_of
+from .shape cimport either
 from .tensor cimport *
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from ._errors import ShapeError
 from .table import functions, publish
 from .tensor import install
+
 
 cdef object call(str name, tuple args):
     return functions[name](*args)
@@ -42,16 +44,16 @@ def cumprod_(Tensor self not None, dim, *, dtype=None):
 
 
 @publish(inplace=cumsum_)
-def cumsum(Tensor input not None, dim, *, dtype=None):
+def cumsum(Tensor input not None, dim=None, *, dtype=None, axis=None):
     """The sums of all elements up to each along `dim`; of integers and bools as int64."""
-    return scanned(input, dim, dtype, functions["add"], "cumsum")
+    return scanned(input, either(dim, axis), dtype, functions["add"], "cumsum")
 
 
 @publish(inplace=cumprod_)
-def cumprod(Tensor input not None, dim, *, dtype=None):
+def cumprod(Tensor input not None, dim=None, *, dtype=None, axis=None):
     """The products of all elements up to each along `dim`; of integers and bools as int64. Right, to any order, where
     elements are 0."""
-    return scanned(input, dim, dtype, functions["mul"], "cumprod")
+    return scanned(input, either(dim, axis), dtype, functions["mul"], "cumprod")
 
 
 # ---- parts and shapes ----------------------------------------------------------------------------------------------
@@ -62,7 +64,7 @@ cdef object triangle(Tensor x, object diagonal, bint upper, str who):
         raise RuntimeError(f"{who}: expected a tensor of at least 2 dimensions, got {n}")
     rows = call("arange", (x.shape[n - 2],)).unsqueeze(1)
     columns = call("arange", (x.shape[n - 1],))
-    return call("where", (columns - rows >= diagonal if upper else columns - rows <= diagonal, x, 0))
+    return call("where", (columns - rows >= diagonal if upper else columns - rows <= diagonal, x, x.new_zeros(())))
 
 
 @publish
@@ -110,14 +112,14 @@ cdef tuple listed(object dims):
 
 
 @publish
-def flip(Tensor input not None, *dims):
-    """The elements in reverse order along each of `dims`; a copy."""
+def flip(Tensor input not None, *axes, dims=None):
+    """The elements in reverse order along each of the dimensions, ints or one sequence (or `dims`); a copy."""
     cdef object y = input
-    given = listed(dims[0]) if len(dims) == 1 else dims
-    axes = [axis_of(d, input.layout.c.ndim, "flip") for d in given]
-    if len(set(axes)) != len(axes):
-        raise RuntimeError(f"flip: a dimension comes twice in {tuple(given)}")
-    for axis in axes:
+    given = listed(dims if dims is not None else axes[0] if len(axes) == 1 else axes)
+    along = [axis_of(d, input.layout.c.ndim, "flip") for d in given]
+    if len(set(along)) != len(along):
+        raise RuntimeError(f"flip: a dimension comes twice in {given}")
+    for axis in along:
         if input.layout.c.ndim:
             n = input.shape[axis]
             y = call("index_select", (y, axis, n - 1 - call("arange", (n,))))
@@ -173,7 +175,12 @@ def tile(Tensor input not None, *dims):
 @publish(method=False)
 def broadcast_tensors(*tensors):
     """All tensors expanded to one shape."""
-    shape = np.broadcast_shapes(*[tuple(t.shape) for t in tensors])
+    try:
+        shape = np.broadcast_shapes(*[tuple(t.shape) for t in tensors])
+    except ValueError:
+        shapes = ", ".join([str(tuple(t.shape)) for t in tensors])
+        raise ShapeError(f"broadcast_tensors: shapes {shapes} cannot be broadcast together: aligned at the last dimension, "
+                         f"sizes must be equal or 1") from None
     return tuple([t.expand(shape) for t in tensors])
 
 
@@ -263,118 +270,3 @@ def pad(Tensor input not None, pad, mode="constant", value=None):
 def normalize(Tensor input not None, p=2.0, dim=1, eps=1e-12):
     """input / max(its p-norm along `dim`, eps)."""
     return input / call("norm", (input, p, dim, True)).clamp_min(eps)
-
-
-# ---- einsum --------------------------------------------------------------------------------------------------------
-
-cdef list subscripts(str text, int ndim, str equation):
-    """The labels of one operand's dimensions; those of an ellipsis are -1, -2, ... from the last on."""
-    text = text.replace(" ", "")
-    head, dots, tail = text.partition("...")
-    labels = list(head + tail)
-    if any(not c.isalpha() for c in labels):
-        raise RuntimeError(f"einsum: {equation!r}: subscripts are letters, got {text!r}")
-    if len(labels) > ndim or (not dots and len(labels) != ndim):
-        raise RuntimeError(f"einsum: {equation!r}: {text!r} has {len(labels)} subscripts for an operand of {ndim} dimensions")
-    if not dots:
-        return labels
-    return list(head) + [-k for k in range(ndim - len(labels), 0, -1)] + list(tail)
-
-
-cdef object by_labels(Tensor x, list labels, list wanted):
-    """x with its dimensions in the order of `wanted`, of size 1 where it has none."""
-    y = x.permute([labels.index(c) for c in wanted if c in labels]) if labels else x
-    shape, sizes = [], iter(y.shape)
-    for c in wanted:
-        shape.append(next(sizes) if c in labels else 1)
-    return y.reshape(shape)
-
-
-cdef tuple pair_product(Tensor x, list of_x, Tensor y, list of_y, set kept):
-    """The product of two operands, summed over the labels that nobody needs any more: one stack of matrix products."""
-    x, of_x = summed(x, of_x, [c for c in of_x if c not in of_y and c not in kept])
-    y, of_y = summed(y, of_y, [c for c in of_y if c not in of_x and c not in kept])
-    over = [c for c in of_x if c in of_y and c not in kept]
-    batch = [c for c in of_x if c in of_y and c in kept]
-    left = [c for c in of_x if c not in of_y]
-    right = [c for c in of_y if c not in of_x]
-    if any(x.shape[of_x.index(c)] != y.shape[of_y.index(c)] for c in over + batch):
-        # a size of 1 stands for any: multiply and sum
-        labels = batch + left + right + over
-        product = by_labels(x, of_x, labels) * by_labels(y, of_y, labels)
-        return summed(product, labels, over)
-    sizes = {**dict(zip(of_x, x.shape)), **dict(zip(of_y, y.shape))}
-    count = [1, 1, 1, 1]
-    for k, part in enumerate((batch, left, over, right)):
-        for c in part:
-            count[k] *= sizes[c]
-    a = by_labels(x, of_x, batch + left + over).reshape(count[0], count[1], count[2])
-    b = by_labels(y, of_y, batch + over + right).reshape(count[0], count[2], count[3])
-    labels = batch + left + right
-    return (a @ b).reshape([sizes[c] for c in labels]), labels
-
-
-cdef tuple summed(Tensor x, list labels, list over):
-    if not over:
-        return x, labels
-    return x.sum([labels.index(c) for c in over]), [c for c in labels if c not in over]
-
-
-cdef tuple without_repeats(Tensor x, list labels, str equation):
-    """A label that comes twice in one operand: its diagonal."""
-    for c in list(dict.fromkeys(labels)):
-        while labels.count(c) > 1:
-            i = labels.index(c)
-            j = labels.index(c, i + 1)
-            n = x.shape[i]
-            if x.shape[j] != n:
-                raise ShapeError(f"einsum: {equation!r}: subscript {c!r} has sizes {n} and {x.shape[j]} in one operand")
-            rest = [k for k in range(len(labels)) if k not in (i, j)]
-            at = call("arange", (n,))
-            x = x.permute([i, j, *rest])[at, at]
-            labels = [c] + [labels[k] for k in rest]
-    return x, labels
-
-
-@publish(method=False)
-def einsum(equation, *operands):
-    """Sums of products over the labelled dimensions of tensors, Einstein's notation: "ij,jk->ik" is a matrix product.
-
-    equation: labels of each operand's dimensions, letters, separated by commas; after "->" those of the result, without it
-    those that come once, in alphabetical order. "..." stands for dimensions that broadcast. A label that comes twice in one
-    operand takes its diagonal. Operands are multiplied from left to right, two at a time, as matrix products.
-
-    >>> import fastgrad as fg
-    >>> fg.einsum("ij,j->i", fg.ones(2, 3), fg.arange(3.0))
-    tensor([3., 3.])
-    """
-    if len(operands) == 1 and not isinstance(operands[0], Tensor):
-        operands = tuple(operands[0])
-    terms, arrow, result = equation.partition("->")
-    terms = terms.split(",")
-    if len(terms) != len(operands):
-        raise RuntimeError(f"einsum: {equation!r}: {len(terms)} terms for {len(operands)} operands")
-    labelled = [(x, subscripts(term, x.dim(), equation)) for x, term in zip(operands, terms)]
-    everything = [c for _, labels in labelled for c in labels]
-    dots = sorted({c for c in everything if isinstance(c, int)})
-    if arrow:
-        head, ellipsis, tail = result.replace(" ", "").partition("...")
-        wanted = list(head) + (dots if ellipsis else []) + list(tail)
-    else:
-        wanted = dots + sorted(c for c in set(everything) if isinstance(c, str) and everything.count(c) == 1)
-    if len(set(wanted)) != len(wanted) or any(c not in everything for c in wanted):
-        raise RuntimeError(f"einsum: {equation!r}: each subscript of the result must come once there, and in an operand")
-    sizes = {}
-    for x, labels in labelled:
-        for c, n in zip(labels, x.shape):
-            if sizes.setdefault(c, n) != n and n != 1:
-                if sizes[c] != 1:
-                    raise ShapeError(f"einsum: {equation!r}: subscript {c!r} has sizes {sizes[c]} and {n}")
-                sizes[c] = n
-    parts = [without_repeats(x, labels, equation) for x, labels in labelled]
-    x, labels = parts[0]
-    for k, (y, of_y) in enumerate(parts[1:]):
-        later = {c for _, others in parts[k + 2:] for c in others}
-        x, labels = pair_product(x, labels, y, of_y, later | set(wanted))
-    x, labels = summed(x, labels, [c for c in labels if c not in wanted])
-    return by_labels(x, labels, wanted)

@@ -1,5 +1,7 @@
 """Tensors as Python numbers and lists, in other dtypes, and compared as wholes; what Tensor's C slots for these call."""
 
+from types import SimpleNamespace
+
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 import numpy as np
@@ -9,9 +11,9 @@ from .memory cimport DType
 from .promote cimport cast
 from .tensor cimport *
 
-from .memory import DTYPES
+from .memory import DTYPES, Size
 from .table import functions, publish
-from .tensor import get_default_dtype, install
+from .tensor import get_default_dtype, install, set_maker
 
 cdef Op CLONE = declare("clone")
 
@@ -121,7 +123,7 @@ def __format__(Tensor self not None, spec):
     """A 0-d tensor is formatted as its number; others take no format."""
     door(self, "printing")
     if self.layout.c.ndim == 0:
-        return format(number_of(self, "format()"), spec) if spec else repr(self)
+        return format(number_of(self, "format()"), spec)
     return object.__format__(self, spec)
 
 
@@ -217,6 +219,29 @@ def to(Tensor self not None, *args, dtype=None, device=None, other=None, non_blo
 
 cdef dict TYPE_NAMES = {"FloatTensor": FG_F32, "DoubleTensor": FG_F64, "LongTensor": FG_I64, "IntTensor": FG_I32,
                         "ByteTensor": FG_U8, "BoolTensor": FG_BOOL}
+
+
+cdef Tensor legacy(tuple args, int code):
+    """What Tensor(data) and Tensor(2, 3) make: a copy of the data, or uninitialised memory of a shape."""
+    if not args:
+        args = ([],)
+    if len(args) == 1 and not isinstance(args[0], (int, Size)):
+        return functions["tensor"](args[0], dtype=dtype_of(code))
+    return functions["empty"](args[0] if args and isinstance(args[0], Size) else args, dtype=dtype_of(code))
+
+
+def _typed(name, code):
+    def typed(*data):
+        return legacy(data, code)
+    typed.__name__ = typed.__qualname__ = name
+    typed.__doc__ = (f"A {dtype_of(code).name} tensor with a copy of the data; of ints, an uninitialised one of that shape. "
+                     f"PyTorch's older way of tensor() and empty().")
+    publish(typed, method=False)
+
+
+for _name, _code in TYPE_NAMES.items():
+    _typed(_name, _code)
+set_maker(lambda args: legacy(args, get_default_dtype().code))
 
 
 def type_(Tensor self not None, dtype=None, non_blocking=False):
@@ -327,18 +352,24 @@ def result_type(tensor1, tensor2):
     return dtype_of(fg_promote_standing(with_axes, without))
 
 
+cdef object limits(str name, object of, str fields):
+    """Python numbers: NumPy's would make float64 of what they are added to."""
+    values = {key: getattr(of, key).item() if hasattr(getattr(of, key), "item") else getattr(of, key) for key in fields.split()}
+    return SimpleNamespace(bits=of.bits, dtype=str(of.dtype), **values)
+
+
 @publish(method=False)
 def finfo(type=None):
-    """The limits of a real dtype (the default one if None), as NumPy's `finfo`: ``eps``, ``max``, ``min``, ``tiny``, ..."""
+    """The limits of a real dtype (the default one if None): ``bits``, ``eps``, ``max``, ``min``, ``tiny``, ``resolution``."""
     if type is None:
         type = get_default_dtype()
-    return np.finfo(dtype_argument(type, "finfo").numpy_dtype)
+    return limits("finfo", np.finfo(dtype_argument(type, "finfo").numpy_dtype), "eps max min tiny smallest_normal resolution")
 
 
 @publish(method=False)
 def iinfo(type):
-    """The limits of an integer dtype, as NumPy's `iinfo`: ``min``, ``max``, ``bits``."""
-    return np.iinfo(dtype_argument(type, "iinfo").numpy_dtype)
+    """The limits of an integer dtype: ``bits``, ``max``, ``min``."""
+    return limits("iinfo", np.iinfo(dtype_argument(type, "iinfo").numpy_dtype), "max min")
 
 
 # ---- comparison ----------------------------------------------------------------------------------------------------

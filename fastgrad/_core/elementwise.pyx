@@ -166,7 +166,7 @@ cdef Op DIV_VJP = operation("div_vjp", ("div_vjp g x1", lambda g, x0, x1: -over(
                             "x0 / x1, and 0 where x0 is 0.", numpy="x0 / x1")
 cdef Op POW = operation("pow", ("pow_vjp g x0 x1",
                                 lambda g, x0, x1, y: where((x0 == 0) & (x1 >= 0), 0, times(times(g, y), of(LOG, x0)))),
-                        two(either=False), "x0 to the power x1.", public="fmi", flops=20, numpy="x0**x1")
+                        two(either=False), "x0 to the power x1.", flops=20, numpy="x0**x1")
 cdef Op POW_VJP = operation("pow_vjp", ("pow_vjp g x1 x2",
                                         lambda g, x0, x1, x2: apply3(POW_VJP, times(cross(g, x0), x2), x1, x2 - 1, None),
                                         lambda g, x0, x1, x2: power_slope(cross(g, x0), x1, x2)), None,
@@ -192,10 +192,11 @@ cdef Op MINIMUM = operation("minimum", ("maximum_vjp g x1 x0",
 cdef Op MAXIMUM_VJP = operation("maximum_vjp", ("maximum_vjp g x1 x2", None, None), None,
                                 "x0 where x1 > x2, half of it where they are equal, else 0.", dtype="TTT->T",
                                 numpy="x0 * ((x1 > x2) + 0.5 * (x1 == x2))")
-operation("lerp", (lambda g, x2: times(g, 1 - x2), "mul_vjp g x2", lambda g, x0, x1: times(g, x1 - x0)),
-          lambda r: [((r.normal(size=(2, 3)), r.normal(size=(2, 3)), 0.3), {}),
-                     ((r.normal(size=(2, 1)), r.normal(size=3), r.uniform(0.6, 0.9, (2, 3))), {})],
-          "x0 + x2 (x1 - x0).", dtype="TTT->T", public="fmi", flops=3, numpy="x0 + x2 * (x1 - x0)")
+cdef Op LERP = operation(
+    "lerp", (lambda g, x2: times(g, 1 - x2), "mul_vjp g x2", lambda g, x0, x1: times(g, x1 - x0)),
+    lambda r: [((r.normal(size=(2, 3)), r.normal(size=(2, 3)), 0.3), {}),
+               ((r.normal(size=(2, 1)), r.normal(size=3), r.uniform(0.6, 0.9, (2, 3))), {})],
+    "x0 + x2 (x1 - x0).", dtype="TTT->T", flops=3, numpy="x0 + x2 * (x1 - x0)")
 cdef Op ADDCMUL = operation("addcmul", ("g", lambda g, x2, a: times(g * factor(a), x2),
                                         lambda g, x1, a: times(g * factor(a), x1)),
                             lambda r: [((r.normal(size=(2, 3)), r.normal(size=(2, 1)), r.normal(size=3)), {"value": 0.5})],
@@ -246,7 +247,7 @@ cdef object clamped(Tensor x, object lo, object hi, bint here):
     cdef Op o
     cdef Attrs a
     if lo is None and hi is None:
-        raise ValueError("clamp: at least one of min and max must not be None")
+        raise RuntimeError("clamp: at least one of min and max must not be None")
     numbers = not (isinstance(lo, Tensor) or isinstance(hi, Tensor))
     if numbers and fg_is_real(x.dtype):
         if hi is None:
@@ -437,6 +438,34 @@ def div(input, other, *, rounding_mode=None):
     return divided(input, other, rounding_mode)
 
 
+cdef object power(object x, object n, bint here):
+    if type(n) is int and n < 0 and type(x) is Tensor and not fg_is_real((<Tensor>x).dtype):
+        raise RuntimeError(f"pow: integers to a negative power, {n}, are no integers; convert with .float() or use float_power")
+    return inplace(POW, x, [n], None) if here else checked(apply2(POW, x, n), "pow", x, n)
+
+
+def pow_(Tensor self not None, exponent):
+    """In-place form of `pow`."""
+    return power(self, exponent, True)
+
+
+@publish(inplace=pow_)
+def pow(input, exponent):
+    """input to the power `exponent`; one of them may be a number."""
+    return power(input, exponent, False)
+
+
+def lerp_(Tensor self not None, end, weight):
+    """In-place form of `lerp`."""
+    return inplace(LERP, self, [end, weight], None)
+
+
+@publish(inplace=lerp_)
+def lerp(Tensor input not None, end, weight):
+    """input + weight * (end - input); `weight` is a number or a tensor."""
+    return apply3(LERP, input, end, weight, None)
+
+
 def addcmul_(Tensor self not None, tensor1, tensor2, *, value=1):
     """In-place form of `addcmul`."""
     return inplace(ADDCMUL, self, [tensor1, tensor2], params(value))
@@ -500,16 +529,23 @@ def float_power(input, exponent):
     return apply2(POW, x, cast(as_operand(exponent, FG_F64, "float_power"), FG_F64))
 
 
-def _where(condition, input=None, other=None, /):
-    """input where the condition holds, else other; with the condition alone, the indices where it holds."""
+cdef object chosen(object condition, object x, object y):
+    if type(condition) is Tensor and (<Tensor>condition).dtype not in (FG_BOOL, FG_U8):
+        raise RuntimeError(f"where: expected a condition of dtype bool, got {dtype_of((<Tensor>condition).dtype).name}; compare "
+                           f"first, as in x != 0")
+    return where(condition, x, y)
+
+
+def _where(condition, input=None, other=None):
+    """input where the condition, a bool tensor, holds, else other; with the condition alone, the indices where it holds."""
     if input is None and other is None:
         return functions["nonzero"](condition, as_tuple=True)
-    return where(condition, input, other)
+    return chosen(condition, input, other)
 
 
-def _where_method(Tensor self not None, condition, other, /):
-    """This tensor where the condition holds, else other."""
-    return where(condition, self, other)
+def _where_method(Tensor self not None, condition, other):
+    """This tensor where the condition, a bool tensor, holds, else other."""
+    return chosen(condition, self, other)
 
 
 functions["where"] = _where

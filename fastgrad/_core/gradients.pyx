@@ -131,13 +131,13 @@ cdef list wanted_list(object inputs, str who):
     return found
 
 
-def grad(outputs, inputs, grad_outputs=None, retain_graph=None, bint create_graph=False, allow_unused=None,
-         bint materialize_grads=False):
+def grad(outputs, inputs, grad_outputs=None, retain_graph=None, bint create_graph=False, only_inputs=True, allow_unused=None,
+         bint is_grads_batched=False, bint materialize_grads=False):
     """The gradients of outputs with respect to inputs, as a tuple with one Tensor for each input; ``.grad`` is not touched.
 
     outputs: a Tensor or a sequence of them; inputs likewise. grad_outputs: the gradients with respect to the outputs (None
     for scalars). allow_unused: None instead of an error for an input that the outputs do not depend on.
-    materialize_grads: zeros for such an input.
+    materialize_grads: zeros for such an input. only_inputs is always so; for is_grads_batched use `func.vmap` of `func.vjp`.
 
     >>> import fastgrad as fg
     >>> x = fg.tensor(3.0, requires_grad=True)
@@ -146,6 +146,8 @@ def grad(outputs, inputs, grad_outputs=None, retain_graph=None, bint create_grap
     """
     cdef list ys = [outputs] if type(outputs) is Tensor else list(outputs)
     cdef list wanted = wanted_list(inputs, "grad")
+    if is_grads_batched or not only_inputs:
+        raise ValueError("grad: is_grads_batched must be False (use func.vmap of func.vjp), only_inputs True")
     cdef list first = starting_gradients(ys, grad_outputs, "grad")
     got = run(ys, first, wanted, create_graph if retain_graph is None else retain_graph, create_graph, False)
     if materialize_grads:

@@ -16,11 +16,11 @@ import numpy as np
 from .inplace cimport inplace
 from .memory cimport Attrs, Layout
 from .promote cimport cast
-from .shape cimport dim_of, expand_to
+from .shape cimport dim_of, either, expand_to
 from .table cimport give, shape_rule
 from .tensor cimport *
 
-from ._errors import DTypeError, ShapeError
+from ._errors import DTypeError, NoIndex, OutOfRange, ShapeError
 from .shape import set_advanced
 from .table import LINEAR, NONE, ROWS, functions, joint, op, publish
 
@@ -190,8 +190,8 @@ cdef object as_index(object k):
         if array.size == 0 and array.dtype != bool:
             array = array.astype(np.int64)
         if array.dtype.kind not in "iub":
-            raise IndexError(f"only integers, slices, None, ellipsis, and integer or boolean arrays are valid indices, got "
-                             f"{type(k).__name__}" + (f" of {array.dtype}" if array.dtype.kind != "O" else ""))
+            raise NoIndex(f"only integers, slices, None, ellipsis, and integer or boolean arrays are valid indices, got "
+                          f"{type(k).__name__}" + (f" of {array.dtype}" if array.dtype.kind != "O" else ""))
         t = <Tensor>slots.from_array(array if array.dtype == bool else array.astype(np.int64))
     if t.dtype == FG_I32:
         return cast(t, FG_I64)
@@ -404,7 +404,7 @@ cdef object out_of_range(str name, Tensor index, int64_t n, int dim):
     if index.flags & BOXED:
         return None
     bad = [i for i in np.asarray(index).reshape(-1).tolist() if not 0 <= i < n]
-    return IndexError(f"{name}: index {bad[0]} is out of range for dimension {dim} with size {n}") if bad else None
+    return OutOfRange(f"{name}: index {bad[0]} is out of range for dimension {dim} with size {n}") if bad else None
 
 
 @publish
@@ -792,9 +792,11 @@ cdef Op CAT = op(
 
 
 cdef list tensors_of(object tensors, str name):
+    if type(tensors) is Tensor:
+        raise TypeError(f"{name}: expected a list or tuple of Tensors, got one Tensor")
     cdef list xs = list(tensors)
     if not xs:
-        raise RuntimeError(f"{name}: expected at least one tensor")
+        raise ShapeError(f"{name}: expected at least one tensor")
     for i, x in enumerate(xs):
         if type(x) is not Tensor:
             raise TypeError(f"{name}: expected Tensors, got {type(x).__name__} at position {i}")
@@ -802,7 +804,7 @@ cdef list tensors_of(object tensors, str name):
 
 
 @publish(method=False)
-def cat(tensors, dim=0):
+def cat(tensors, dim=0, *, axis=None):
     """Tensors one after the other along one dimension; the others must agree in size.
 
     >>> import fastgrad as fg
@@ -821,7 +823,7 @@ def cat(tensors, dim=0):
             like = x
     if like is None:
         like = xs[0]
-    d = dim_of(dim, like.layout.c.ndim)
+    d = dim_of(either(dim, axis), like.layout.c.ndim)
     for i, x in enumerate(xs):
         if x.layout.c.ndim == 1 and x.layout.c.size == 0 and like.layout.c.ndim != 1:
             continue                        # PyTorch lets an empty vector pass anywhere
@@ -844,14 +846,14 @@ functions["concat"] = functions["concatenate"] = cat
 
 
 @publish(method=False)
-def stack(tensors, dim=0):
+def stack(tensors, dim=0, *, axis=None):
     """Tensors of one shape side by side along a new dimension."""
     cdef list xs = tensors_of(tensors, "stack")
     shape = (<Tensor>xs[0]).shape
     for i, x in enumerate(xs):
         if x.shape != shape:
             raise ShapeError(f"stack: tensors must have one shape: {tuple(shape)} and {tuple(x.shape)} at position {i}")
-    d = dim_of(dim, len(shape) + 1)
+    d = dim_of(either(dim, axis), len(shape) + 1)
     return cat([x.unsqueeze(d) for x in xs], d)
 
 

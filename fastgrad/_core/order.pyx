@@ -2,15 +2,11 @@
 are constants, and all of it runs in batches and in compiled functions.
 """
 
-from collections import namedtuple
-
+from .shape cimport either
 from .tensor cimport *
 
+from . import _results as results
 from .table import NONE, ROWS, functions, op, publish
-
-sort_result = namedtuple("sort", ["values", "indices"])
-topk_result = namedtuple("topk", ["values", "indices"])
-median_result = namedtuple("median", ["values", "indices"])
 
 
 def argsort_numpy(a, x):
@@ -38,6 +34,8 @@ cdef Op ARGSORT = op(
 
 cdef int axis_of(object dim, int ndim, str who) except -2:
     n = ndim if ndim else 1
+    if dim is None:
+        raise TypeError(f"{who}: say along which dimension, dim=...")
     if not -n <= dim < n:
         raise IndexError(f"{who}: dimension {dim} is out of range for a tensor with {ndim} dimensions: expected {-n} to {n - 1}")
     return dim % n
@@ -55,39 +53,40 @@ cdef object taken(Tensor x, Tensor indices, int axis):
 
 
 @publish
-def argsort(Tensor input not None, dim=-1, descending=False, *, stable=True):
+def argsort(Tensor input not None, dim=-1, descending=False, *, stable=True, axis=None):
     """The indices that sort along `dim`, int64. The order is always stable; NaN counts as the largest."""
-    return order(input, axis_of(dim, input.layout.c.ndim, "argsort"), descending)
+    return order(input, axis_of(either(dim, axis), input.layout.c.ndim, "argsort"), descending)
 
 
 @publish
-def sort(Tensor input not None, dim=-1, descending=False, *, stable=True):
+def sort(Tensor input not None, dim=-1, descending=False, *, stable=True, axis=None):
     """(values, indices) sorted along `dim`. The order is always stable; NaN counts as the largest."""
-    cdef int axis = axis_of(dim, input.layout.c.ndim, "sort")
-    indices = order(input, axis, descending)
-    return sort_result(taken(input, indices, axis), indices)
+    cdef int along = axis_of(either(dim, axis), input.layout.c.ndim, "sort")
+    indices = order(input, along, descending)
+    return results.sort(taken(input, indices, along), indices)
 
 
 @publish
-def topk(Tensor input not None, k, dim=-1, largest=True, sorted=True):
+def topk(Tensor input not None, k, dim=-1, largest=True, sorted=True, *, axis=None):
     """(values, indices) of the k largest elements along `dim`, or of the smallest; always sorted."""
-    cdef int axis = axis_of(dim, input.layout.c.ndim, "topk")
-    size = input.layout.c.shape[axis] if input.layout.c.ndim else 1
+    cdef int along = axis_of(either(dim, axis), input.layout.c.ndim, "topk")
+    size = input.layout.c.shape[along] if input.layout.c.ndim else 1
     if not 0 <= k <= size:
-        raise RuntimeError(f"topk: k must be from 0 to {size}, the size of dimension {dim}, got {k}")
-    indices = order(input, axis, largest)
+        raise RuntimeError(f"topk: k must be from 0 to {size}, the size of dimension {either(dim, axis)}, got {k}")
+    indices = order(input, along, largest)
     if input.layout.c.ndim:
-        indices = indices.narrow(axis, 0, k).contiguous()
-    return topk_result(taken(input, indices, axis), indices)
+        indices = indices.narrow(along, 0, k).contiguous()
+    return results.topk(taken(input, indices, along), indices)
 
 
 @publish
-def median(Tensor input not None, dim=None, keepdim=False):
+def median(Tensor input not None, dim=None, keepdim=False, *, axis=None, keepdims=False):
     """The median, the lower of two in the middle; NaN if there is one. With a `dim`, (values, indices) along it.
 
     Over all elements, equal ones share the gradient evenly.
     """
-    cdef int axis
+    cdef int along
+    dim, keepdim = either(dim, axis), keepdim or keepdims
     if dim is None:
         if input.layout.c.size == 0:
             raise RuntimeError("median: the tensor has no elements")
@@ -95,14 +94,14 @@ def median(Tensor input not None, dim=None, keepdim=False):
         y = taken(flat, middle(flat, 0).unsqueeze(0), 0).detach()
         least = -float("inf") if input.is_floating_point() else flat.min()
         return functions["where"]((flat == y) | ((flat != flat) & (y != y)), flat, least).max()
-    axis = axis_of(dim, input.layout.c.ndim, "median")
+    along = axis_of(dim, input.layout.c.ndim, "median")
     if input.layout.c.ndim == 0:
-        return median_result(input.clone(), order(input, 0, False))
-    if input.layout.c.shape[axis] == 0:
+        return results.median(input.clone(), order(input, 0, False))
+    if input.layout.c.shape[along] == 0:
         raise IndexError(f"median: dimension {dim} has no elements")
-    indices = middle(input, axis).unsqueeze(axis)
-    values = taken(input, indices, axis)
-    return median_result(*[t if keepdim else t.squeeze(axis) for t in (values, indices)])
+    indices = middle(input, along).unsqueeze(along)
+    values = taken(input, indices, along)
+    return results.median(*[t if keepdim else t.squeeze(along) for t in (values, indices)])
 
 
 cdef object middle(Tensor x, int axis):

@@ -89,7 +89,10 @@ cdef int wanted_dtype(Op op, int i, int common) noexcept:
 
 cdef Tensor cast(Tensor x, int dtype):
     cdef Attrs a = new_attrs()
-    cdef PyObject* px = <PyObject*>x
+    cdef PyObject* px
+    if x.flags & REQUIRES_GRAD and not fg_is_real(dtype):
+        x = alias(x)            # an integer or a bool has no gradient
+    px = <PyObject*>x
     a.c.i[3] = dtype
     return <Tensor>apply(CAST, &px, 1, a)
 

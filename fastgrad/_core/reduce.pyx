@@ -1,9 +1,8 @@
 """The family of reductions: sums, products, extremes, means, variances and norms over any dimensions.
 
-The attributes of each: `axes`, the reduced ones as a mask; `mode`, 1 where they stay with size 1.
+Every function also takes NumPy's `axis` for `dim` and `keepdims` for `keepdim`, as PyTorch's do. The attributes
+of each: `axes`, the reduced ones as a mask; `mode`, 1 where they stay with size 1.
 """
-
-from collections import namedtuple
 
 from libc.math cimport INFINITY, NAN
 from libc.stdint cimport int64_t
@@ -11,9 +10,10 @@ from libc.stdint cimport int64_t
 from .create cimport code_of
 from .elementwise cimport over, times, where
 from .promote cimport cast
-from .shape cimport axes_mask, dim_of, expand_to, permuted, reshape_to
+from .shape cimport axes_mask, dim_of, either, expand_to, permuted, reshape_to
 from .tensor cimport *
 
+from . import _results as results
 from .table import LINEAR, NONE, REDUCED, functions, op, publish
 
 cdef Op DIV = declare("div")
@@ -151,33 +151,35 @@ def prod_vjp(Tensor g, Tensor x, Attrs a):
 
 cdef Tensor reduced(Op o, Tensor x, object dim, bint keepdim, object dtype):
     cdef int code = code_of(dtype, o.name)
+    cdef Tensor y
     if code >= 0 and code != x.dtype:
         x = cast(x, code)
-    return <Tensor>apply1(o, x, over_axes(axes_mask(dim, x.layout.c.ndim), keepdim))
+    y = <Tensor>apply1(o, x, over_axes(axes_mask(dim, x.layout.c.ndim), keepdim))
+    return y if code < 0 or y.dtype == code else cast(y, code)
 
 
 @publish
-def sum(Tensor input not None, dim=None, bint keepdim=False, dtype=None):
+def sum(Tensor input not None, dim=None, bint keepdim=False, *, dtype=None, axis=None, bint keepdims=False):
     """The sum over `dim` (an int or several), or over all dimensions; of integers and bools as int64."""
-    return reduced(SUM, input, dim, keepdim, dtype)
+    return reduced(SUM, input, either(dim, axis), keepdim or keepdims, dtype)
 
 
 @publish
-def nansum(Tensor input not None, dim=None, bint keepdim=False, dtype=None):
+def nansum(Tensor input not None, dim=None, bint keepdim=False, *, dtype=None, axis=None, bint keepdims=False):
     """The sum over `dim`, or over all dimensions, where NaN counts as 0."""
-    return reduced(NANSUM if fg_is_real(input.dtype) else SUM, input, dim, keepdim, dtype)
+    return reduced(NANSUM if fg_is_real(input.dtype) else SUM, input, either(dim, axis), keepdim or keepdims, dtype)
 
 
 @publish
-def mean(Tensor input not None, dim=None, bint keepdim=False, dtype=None):
+def mean(Tensor input not None, dim=None, bint keepdim=False, *, dtype=None, axis=None, bint keepdims=False):
     """The mean over `dim` (an int or several), or over all dimensions."""
-    return reduced(MEAN, input, dim, keepdim, dtype)
+    return reduced(MEAN, input, either(dim, axis), keepdim or keepdims, dtype)
 
 
 @publish
-def prod(Tensor input not None, dim=None, bint keepdim=False, dtype=None):
+def prod(Tensor input not None, dim=None, bint keepdim=False, *, dtype=None, axis=None, bint keepdims=False):
     """The product over `dim`, or over all dimensions; of integers and bools as int64."""
-    return reduced(PROD, input, dim, keepdim, dtype)
+    return reduced(PROD, input, either(dim, axis), keepdim or keepdims, dtype)
 
 
 # ---- variances -----------------------------------------------------------------------------------------------------
@@ -230,27 +232,29 @@ cdef object spread_of(Op o, Tensor x, object dim, object unbiased, bint keepdim,
 
 
 @publish
-def var(Tensor input not None, dim=None, unbiased=None, bint keepdim=False, *, correction=None):
+def var(Tensor input not None, dim=None, unbiased=None, bint keepdim=False, *, correction=None, axis=None, bint keepdims=False):
     """The variance over `dim`, or over all dimensions, with n - correction as its divisor (correction 1 if not given)."""
-    return spread_of(VAR, input, dim, unbiased, keepdim, correction)
+    return spread_of(VAR, input, either(dim, axis), unbiased, keepdim or keepdims, correction)
 
 
 @publish
-def std(Tensor input not None, dim=None, unbiased=None, bint keepdim=False, *, correction=None):
+def std(Tensor input not None, dim=None, unbiased=None, bint keepdim=False, *, correction=None, axis=None, bint keepdims=False):
     """The standard deviation over `dim`, or over all dimensions: the square root of `var`."""
-    return spread_of(STD, input, dim, unbiased, keepdim, correction)
+    return spread_of(STD, input, either(dim, axis), unbiased, keepdim or keepdims, correction)
 
 
 @publish(method=False)
-def var_mean(Tensor input not None, dim=None, unbiased=None, bint keepdim=False, *, correction=None):
+def var_mean(Tensor input not None, dim=None, unbiased=None, bint keepdim=False, *, correction=None, axis=None,
+             bint keepdims=False):
     """The variance and the mean, as a pair."""
-    return spread_of(VAR_MEAN, input, dim, unbiased, keepdim, correction)
+    return spread_of(VAR_MEAN, input, either(dim, axis), unbiased, keepdim or keepdims, correction)
 
 
 @publish(method=False)
-def std_mean(Tensor input not None, dim=None, unbiased=None, bint keepdim=False, *, correction=None):
+def std_mean(Tensor input not None, dim=None, unbiased=None, bint keepdim=False, *, correction=None, axis=None,
+             bint keepdims=False):
     """The standard deviation and the mean, as a pair."""
-    return spread_of(STD_MEAN, input, dim, unbiased, keepdim, correction)
+    return spread_of(STD_MEAN, input, either(dim, axis), unbiased, keepdim or keepdims, correction)
 
 
 # ---- norms ---------------------------------------------------------------------------------------------------------
@@ -287,13 +291,13 @@ def norm_vjp(Tensor g, Tensor x, Tensor y, Attrs a):
 
 
 @publish
-def norm(Tensor input not None, p="fro", dim=None, bint keepdim=False, dtype=None):
+def norm(Tensor input not None, p="fro", dim=None, bint keepdim=False, dtype=None, *, axis=None, bint keepdims=False):
     """The p-norm of all elements, or of the vectors along `dim`; p a number, inf, -inf or "fro" (2)."""
     cdef int code = code_of(dtype, "norm")
     cdef Attrs a
     if code >= 0 and code != input.dtype:
         input = cast(input, code)
-    a = over_axes(axes_mask(dim, input.layout.c.ndim), keepdim)
+    a = over_axes(axes_mask(either(dim, axis), input.layout.c.ndim), keepdim or keepdims)
     if p is None or p == "fro":
         p = 2
     elif isinstance(p, str):
@@ -305,9 +309,11 @@ def norm(Tensor input not None, p="fro", dim=None, bint keepdim=False, dtype=Non
 
 
 @publish
-def logsumexp(Tensor input not None, dim, bint keepdim=False):
+def logsumexp(Tensor input not None, dim=None, bint keepdim=False, *, axis=None, bint keepdims=False):
     """log(sum(exp(input))) over `dim` (an int or several), without overflow."""
-    return apply1(LOGSUMEXP, input, over_axes(axes_mask(dim, input.layout.c.ndim), keepdim))
+    if dim is None and axis is None:
+        raise TypeError("logsumexp: say over which dimensions, dim=...")
+    return apply1(LOGSUMEXP, input, over_axes(axes_mask(either(dim, axis), input.layout.c.ndim), keepdim or keepdims))
 
 
 # ---- extremes ------------------------------------------------------------------------------------------------------
@@ -387,27 +393,24 @@ cdef Attrs one_axis(str who, Tensor x, object dim, bint keepdim):
     return a
 
 
-max_result = namedtuple("max_result", ["values", "indices"])
-min_result = namedtuple("min_result", ["values", "indices"])
-aminmax_result = namedtuple("aminmax_result", ["min", "max"])
-
-
 @publish
-def amax(Tensor input not None, dim=(), bint keepdim=False):
+def amax(Tensor input not None, dim=(), bint keepdim=False, *, axis=None, bint keepdims=False):
     """The largest element over `dim` (an int or several), or over all dimensions. Ties share the gradient evenly."""
-    return extreme(AMAX, input, dim, keepdim)
+    return extreme(AMAX, input, either(dim, axis), keepdim or keepdims)
 
 
 @publish
-def amin(Tensor input not None, dim=(), bint keepdim=False):
+def amin(Tensor input not None, dim=(), bint keepdim=False, *, axis=None, bint keepdims=False):
     """The smallest element over `dim` (an int or several), or over all dimensions. Ties share the gradient evenly."""
-    return extreme(AMIN, input, dim, keepdim)
+    return extreme(AMIN, input, either(dim, axis), keepdim or keepdims)
 
 
 @publish
-def aminmax(Tensor input not None, *, dim=None, bint keepdim=False):
+def aminmax(Tensor input not None, *, dim=None, bint keepdim=False, axis=None, bint keepdims=False):
     """The smallest and the largest element along `dim`, or of all, as (min, max)."""
-    return aminmax_result(extreme(AMIN, input, dim, keepdim), extreme(AMAX, input, dim, keepdim))
+    dim = either(dim, axis)
+    keepdim = keepdim or keepdims
+    return results.aminmax(extreme(AMIN, input, dim, keepdim), extreme(AMAX, input, dim, keepdim))
 
 
 cdef object extreme_of(Op whole, Op along_dim, Op pairwise, object result, Tensor x, object dim, bint keepdim):
@@ -419,21 +422,23 @@ cdef object extreme_of(Op whole, Op along_dim, Op pairwise, object result, Tenso
 
 
 @publish
-def max(Tensor input not None, dim=None, bint keepdim=False, *, other=None):
+def max(Tensor input not None, dim=None, bint keepdim=False, *, other=None, axis=None, bint keepdims=False):
     """The largest element of all; with a `dim`, (values, indices) along it; with a Tensor, the larger of both, elementwise.
 
     Of equal elements the index is that of the first; NaN counts as the largest.
     """
-    return extreme_of(AMAX, MAX_DIM, MAXIMUM, max_result, input, dim if other is None else other, keepdim)
+    return extreme_of(AMAX, MAX_DIM, MAXIMUM, results.max, input, either(dim, axis) if other is None else other,
+                      keepdim or keepdims)
 
 
 @publish
-def min(Tensor input not None, dim=None, bint keepdim=False, *, other=None):
+def min(Tensor input not None, dim=None, bint keepdim=False, *, other=None, axis=None, bint keepdims=False):
     """The smallest element of all; with a `dim`, (values, indices) along it; with a Tensor, the smaller of both, elementwise.
 
     Of equal elements the index is that of the first; NaN counts as the smallest.
     """
-    return extreme_of(AMIN, MIN_DIM, MINIMUM, min_result, input, dim if other is None else other, keepdim)
+    return extreme_of(AMIN, MIN_DIM, MINIMUM, results.min, input, either(dim, axis) if other is None else other,
+                      keepdim or keepdims)
 
 
 cdef object index_of(Op o, Tensor x, object dim, bint keepdim):
@@ -446,15 +451,15 @@ cdef object index_of(Op o, Tensor x, object dim, bint keepdim):
 
 
 @publish
-def argmax(Tensor input not None, dim=None, bint keepdim=False):
+def argmax(Tensor input not None, dim=None, bint keepdim=False, *, axis=None, bint keepdims=False):
     """The index of the first largest element along `dim`, or in the flattened tensor."""
-    return index_of(ARGMAX, input, dim, keepdim)
+    return index_of(ARGMAX, input, either(dim, axis), keepdim or keepdims)
 
 
 @publish
-def argmin(Tensor input not None, dim=None, bint keepdim=False):
+def argmin(Tensor input not None, dim=None, bint keepdim=False, *, axis=None, bint keepdims=False):
     """The index of the first smallest element along `dim`, or in the flattened tensor."""
-    return index_of(ARGMIN, input, dim, keepdim)
+    return index_of(ARGMIN, input, either(dim, axis), keepdim or keepdims)
 
 
 cdef Tensor truth(Tensor x):
@@ -468,18 +473,18 @@ cdef Tensor verdict(Op o, Tensor x, object dim, bint keepdim):
 
 
 @publish
-def any(Tensor input not None, dim=None, bint keepdim=False):
+def any(Tensor input not None, dim=None, bint keepdim=False, *, axis=None, bint keepdims=False):
     """Whether any element over `dim`, or of all, is not 0."""
-    return verdict(ANY, input, dim, keepdim)
+    return verdict(ANY, input, either(dim, axis), keepdim or keepdims)
 
 
 @publish
-def all(Tensor input not None, dim=None, bint keepdim=False):
+def all(Tensor input not None, dim=None, bint keepdim=False, *, axis=None, bint keepdims=False):
     """Whether all elements over `dim`, or all there are, are not 0."""
-    return verdict(ALL, input, dim, keepdim)
+    return verdict(ALL, input, either(dim, axis), keepdim or keepdims)
 
 
 @publish
-def count_nonzero(Tensor input not None, dim=None):
+def count_nonzero(Tensor input not None, dim=None, *, axis=None):
     """How many elements over `dim`, or of all, are not 0."""
-    return reduced(SUM, truth(input), dim, False, None)
+    return reduced(SUM, truth(input), either(dim, axis), False, None)

@@ -10,7 +10,7 @@ from .create cimport code_of
 from .elementwise cimport cross, params, times, where
 from .promote cimport cast
 from .reduce cimport mean_over, sum_over
-from .shape cimport dim_of, expand_to, read_shape, reshape_to
+from .shape cimport dim_of, either, expand_to, read_shape, reshape_to
 from .table cimport give, shape_rule
 from .tensor cimport *
 
@@ -110,15 +110,15 @@ cdef object along_dim(Op o, Tensor x, object dim, object dtype):
 
 
 @publish
-def softmax(Tensor input not None, dim=None, dtype=None):
+def softmax(Tensor input not None, dim=None, dtype=None, *, axis=None):
     """exp(x) / sum(exp(x)) along `dim`."""
-    return along_dim(SOFTMAX, input, dim, dtype)
+    return along_dim(SOFTMAX, input, either(dim, axis), dtype)
 
 
 @publish
-def log_softmax(Tensor input not None, dim=None, dtype=None):
+def log_softmax(Tensor input not None, dim=None, dtype=None, *, axis=None):
     """log(softmax(x)) along `dim`, without computing the softmax."""
-    return along_dim(LOG_SOFTMAX, input, dim, dtype)
+    return along_dim(LOG_SOFTMAX, input, either(dim, axis), dtype)
 
 
 # ---- losses against labels -----------------------------------------------------------------------------------------

@@ -9,4 +9,5 @@ cdef Tensor swapped(Tensor x, int i, int j)
 cdef Tensor unsqueezed(Tensor x, int axis)
 cdef Tensor contiguous_of(Tensor x)                                         # recorded
 cdef int read_shape(object shape, int64_t* out, str who) except -1          # returns the number of dimensions
+cdef object either(object dim, object axis)                                  # NumPy's name of a keyword, if given
 cdef unsigned int axes_mask(object dim, int ndim) except? 0xFFFFFFFF        # None: all

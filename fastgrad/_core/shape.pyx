@@ -10,7 +10,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
 from .inplace cimport inplace
-from .memory cimport Attrs, Layout
+from .memory cimport Attrs, DType, Layout
 from .promote cimport cast
 from .tensor cimport *
 from .views cimport apply_view, apply_views, settle
@@ -29,6 +29,10 @@ cdef extern from "Python.h":
 cdef bint is_number(object x) noexcept:
     """Whether x is one int, Python's or NumPy's, rather than a sequence of them."""
     return PyLong_CheckExact(x) or (hasattr(x, "__index__") and not hasattr(x, "__len__"))
+
+
+cdef object either(object dim, object axis):
+    return dim if axis is None else axis
 
 
 cdef int dim_of(object dim, int ndim) except -1:
@@ -60,6 +64,8 @@ cdef unsigned int axes_mask(object dim, int ndim) except? 0xFFFFFFFF:
 cdef int read_shape(object shape, int64_t* out, str who) except -1:
     """Reads sizes given as (2, 3) or ((2, 3),)."""
     cdef int k, n
+    if type(shape) is tuple and len(shape) == 1 and isinstance(shape[0], DType):
+        raise TypeError(f"{who}: sizes must be ints, got a dtype; convert with .to({shape[0]})")
     if is_number(shape):
         shape = (shape,)
     elif len(shape) == 1 and not is_number(shape[0]):
@@ -530,23 +536,23 @@ slots.setitem = setitem
 # ---- user functions ------------------------------------------------------------------------------------------------
 
 @publish
-def reshape(Tensor input not None, *shape):
+def reshape(Tensor input not None, *sizes, shape=None):
     """The same elements, in row-major order, in another shape: a view where the strides allow it, else a copy.
 
-    shape: ints or one sequence; one of them may be -1 and is then inferred.
+    sizes (or shape): ints or one sequence; one of them may be -1 and is then inferred.
 
     >>> import fastgrad as fg
     >>> fg.arange(6).reshape(2, -1).shape
     fastgrad.Size([2, 3])
     """
     cdef int64_t c[8]
-    cdef int n = read_shape(shape, c, "reshape")
+    cdef int n = read_shape(sizes if shape is None else shape, c, "reshape")
     infer_size(c, n, input.layout.c.size, input, "reshape")
     return reshape_to(input, n, c)
 
 
 def view(Tensor self not None, *shape):
-    """The same memory in another shape, or (given a dtype) read as another dtype of the same size; never a copy.
+    """The same memory in another shape; never a copy.
 
     Raises RuntimeError where the strides do not allow it: use reshape().
     """
@@ -565,26 +571,26 @@ install("view", view)
 
 
 @publish
-def permute(Tensor input not None, *dims):
-    """The dimensions in the given order, as a view.
+def permute(Tensor input not None, *order, dims=None):
+    """The dimensions in the given order (ints or one sequence), as a view.
 
     >>> import fastgrad as fg
     >>> fg.zeros(2, 3, 4).permute(2, 0, 1).shape
     fastgrad.Size([4, 2, 3])
     """
-    cdef int order[8]
+    cdef int place[8]
     cdef int k, n = input.layout.c.ndim
     cdef unsigned int seen = 0
-    if len(dims) == 1 and not isinstance(dims[0], int):
-        dims = tuple(dims[0])
+    if dims is None:
+        dims = tuple(order[0]) if len(order) == 1 and not isinstance(order[0], int) else order
     if len(dims) != n:
         raise RuntimeError(f"permute: {len(dims)} dims given for a tensor of {n} dimensions")
     for k in range(n):
-        order[k] = dim_of(dims[k], n)
-        if seen >> order[k] & 1:
-            raise RuntimeError(f"permute: dim {order[k]} is repeated in {tuple(dims)}")
-        seen |= <unsigned int>1 << order[k]
-    return permuted(input, order)
+        place[k] = dim_of(dims[k], n)
+        if seen >> place[k] & 1:
+            raise RuntimeError(f"permute: dim {place[k]} is repeated in {tuple(dims)}")
+        seen |= <unsigned int>1 << place[k]
+    return permuted(input, place)
 
 
 @publish
@@ -652,18 +658,18 @@ install("moveaxis", movedim)
 
 
 @publish
-def unsqueeze(Tensor input not None, dim):
+def unsqueeze(Tensor input not None, dim=None, *, axis=None):
     """A new dimension of size 1 at `dim`, as a view."""
-    return unsqueezed(input, dim_of(dim, input.layout.c.ndim + 1))
+    return unsqueezed(input, dim_of(either(dim, axis), input.layout.c.ndim + 1))
 
 
 @publish
-def squeeze(Tensor input not None, dim=None):
+def squeeze(Tensor input not None, dim=None, *, axis=None):
     """Dimensions of size 1 left out (all, or those of `dim` that have size 1), as a view."""
     cdef int64_t shape[8]
     cdef int64_t stride[8]
     cdef int k, n = 0
-    cdef unsigned int which = axes_mask(dim, input.layout.c.ndim)
+    cdef unsigned int which = axes_mask(either(dim, axis), input.layout.c.ndim)
     for k in range(input.layout.c.ndim):
         if not (which >> k & 1 and input.layout.c.shape[k] == 1):
             shape[n] = input.layout.c.shape[k]
@@ -672,10 +678,10 @@ def squeeze(Tensor input not None, dim=None):
     return apply_view(RESHAPE, input, strided_layout(n, shape, stride), 0, None)
 
 
-def expand(Tensor self not None, *sizes):
+def expand(Tensor self not None, *sizes, size=None):
     """Dimensions of size 1 repeated to the given sizes, and new leading ones added, as a view; -1 keeps a size."""
     cdef int64_t c[8]
-    cdef int n = read_shape(sizes, c, "expand")
+    cdef int n = read_shape(sizes if size is None else size, c, "expand")
     return expand_to(self, n, c)
 
 
@@ -773,6 +779,79 @@ def narrow(Tensor input not None, dim, start, length):
     return basic(input, (slice(None),) * d + (slice(start, start + length),))
 
 
+cdef void every_axis(cut_t* c, fg_layout* l) noexcept:
+    """The pattern that is all of a tensor: for diagonal and unfold, which change two of its entries."""
+    dense_strides(l, c.logical)
+    memcpy(c.shape, l.shape, sizeof(c.shape))
+    memcpy(c.stride, l.stride, sizeof(c.stride))
+    c.ndim = l.ndim
+    c.offset = c.logical_offset = 0
+
+
+cdef void drop_axis(cut_t* c, int axis) noexcept:
+    cdef int k
+    for k in range(axis, c.ndim - 1):
+        c.shape[k] = c.shape[k + 1]
+        c.stride[k] = c.stride[k + 1]
+        c.logical[k] = c.logical[k + 1]
+    c.ndim -= 1
+
+
+cdef void add_axis(cut_t* c, int64_t size, int64_t stride, int64_t logical) noexcept:
+    c.shape[c.ndim] = size
+    c.stride[c.ndim] = stride
+    c.logical[c.ndim] = logical
+    c.ndim += 1
+
+
+@publish
+def diagonal(Tensor input not None, offset=0, dim1=0, dim2=1):
+    """The elements of a diagonal of the matrices in the dimensions dim1 and dim2, as a view; it becomes the last dimension.
+
+    offset: 0 for the main diagonal, above it if positive.
+    """
+    cdef cut_t c
+    cdef int n = input.layout.c.ndim, i = dim_of(dim1, n), j = dim_of(dim2, n)
+    cdef int64_t k = offset, rows, columns, count, stride, logical
+    if n < 2 or i == j:
+        raise RuntimeError(f"diagonal: expected two different dimensions, got {dim1} and {dim2} of {n}")
+    every_axis(&c, &input.layout.c)
+    rows, columns = c.shape[i], c.shape[j]
+    count = max(0, min(rows, columns - k) if k >= 0 else min(rows + k, columns))
+    stride, logical = c.stride[i] + c.stride[j], c.logical[i] + c.logical[j]
+    if count:
+        c.offset = k * c.stride[j] if k >= 0 else -k * c.stride[i]
+        c.logical_offset = k * c.logical[j] if k >= 0 else -k * c.logical[i]
+    drop_axis(&c, max(i, j))
+    drop_axis(&c, min(i, j))
+    add_axis(&c, count, stride, logical)
+    return finish(input, &c)
+
+
+def unfold(Tensor self not None, dimension, size, step):
+    """All slices of `size` elements along a dimension, `step` apart, as a view: `dimension` counts them, the last holds them."""
+    cdef cut_t c
+    cdef int d = dim_of(dimension, self.layout.c.ndim)
+    cdef int64_t n, length = size, apart = step
+    if self.layout.c.ndim == 0:
+        raise RuntimeError("unfold: expected a tensor with at least 1 dimension")
+    if self.layout.c.ndim == FG_MAX_DIMS:
+        raise RuntimeError(f"unfold: the result would have more than {FG_MAX_DIMS} dimensions")
+    n = self.layout.c.shape[d]
+    if not 0 <= length <= n or apart <= 0:
+        raise RuntimeError(f"unfold: size must be from 0 to {n}, the size of dimension {d}, and step positive, got {size} and "
+                           f"{step}")
+    every_axis(&c, &self.layout.c)
+    add_axis(&c, length, c.stride[d], c.logical[d])
+    c.shape[d] = (n - length) // apart + 1
+    c.stride[d] *= apart
+    c.logical[d] *= apart
+    return finish(self, &c)
+
+
+install("unfold", unfold)
+
+
 cdef list parts(Tensor x, int axis, list sizes):
     cdef Attrs a = new_attrs()
     cdef int64_t at = 0
@@ -789,9 +868,7 @@ cdef list parts(Tensor x, int axis, list sizes):
     return apply_views(SPLIT, x, lays, offsets, a)
 
 
-@publish
-def split(Tensor input not None, split_size_or_sections, dim=0):
-    """Consecutive parts along `dim`: of one size (the last may be smaller), or of the sizes in a list. A tuple of views."""
+cdef tuple split(Tensor input, object split_size_or_sections, object dim):
     cdef int axis = dim_of(dim, input.layout.c.ndim)
     cdef int64_t n
     if input.layout.c.ndim == 0:
@@ -809,6 +886,21 @@ def split(Tensor input not None, split_size_or_sections, dim=0):
     return tuple(parts(input, axis, sizes))
 
 
+def _split_method(Tensor self not None, split_size, dim=0):
+    """Consecutive parts along `dim`: of one size (the last may be smaller), or of the sizes in a list. A tuple of views."""
+    return split(self, split_size, dim)
+
+
+def _split(Tensor tensor not None, split_size_or_sections, dim=0):
+    """Consecutive parts along `dim`: of one size (the last may be smaller), or of the sizes in a list. A tuple of views."""
+    return split(tensor, split_size_or_sections, dim)
+
+
+_split.__name__ = _split.__qualname__ = _split_method.__name__ = _split_method.__qualname__ = "split"
+publish(_split, method=False)
+install("split", _split_method)
+
+
 @publish
 def chunk(Tensor input not None, chunks, dim=0):
     """At most `chunks` consecutive parts of equal size along `dim` (the last may be smaller). A tuple of views."""
@@ -824,26 +916,26 @@ def chunk(Tensor input not None, chunks, dim=0):
 
 
 @publish
-def unbind(Tensor input not None, dim=0):
+def unbind(Tensor input not None, dim=0, *, axis=None):
     """The parts along `dim`, which goes, as a tuple of views."""
     cdef Attrs a = new_attrs()
-    cdef int axis = dim_of(dim, input.layout.c.ndim), k, j = 0
+    cdef int along = dim_of(either(dim, axis), input.layout.c.ndim), k, j = 0
     cdef int64_t shape[8]
     cdef int64_t stride[8]
     cdef fg_layout* l = &input.layout.c
     if l.ndim == 0:
-        raise RuntimeError("unbind: a 0-d tensor has no dimension to take apart")
+        raise IndexError("unbind: a 0-d tensor has no dimension to take apart")
     for k in range(l.ndim):
-        if k != axis:
+        if k != along:
             shape[j] = l.shape[k]
             stride[j] = l.stride[k]
             j += 1
     lay = strided_layout(l.ndim - 1, shape, stride)
-    a.c.axis = axis
+    a.c.axis = along
     a.c.mode = 1
-    n = l.shape[axis]
+    n = l.shape[along]
     a.py = (1,) * n
-    return tuple(apply_views(SPLIT, input, [lay] * n, [i * l.stride[axis] for i in range(n)], a))
+    return tuple(apply_views(SPLIT, input, [lay] * n, [i * l.stride[along] for i in range(n)], a))
 
 
 def _iter(Tensor self):

@@ -461,7 +461,7 @@ def publish(function=None, *, method=True, name=None, inplace=None):
 cdef int publish_op(Op o, str public) except -1:
     if not public:
         return 0
-    makers = {1: unary, 2: binary, 3: ternary}
+    makers = {1: unary, 2: binary}
     if o.nin not in makers:
         raise ValueError(f"op {o.name}: write its user function and publish() it")
     f = makers[o.nin](o)
@@ -472,7 +472,7 @@ cdef int publish_op(Op o, str public) except -1:
     if "m" in public:
         install(o.name, f)
     if "i" in public:
-        g = {1: unary_, 2: binary_, 3: ternary_}[o.nin](o)
+        g = {1: unary_, 2: binary_}[o.nin](o)
         g.__name__ = g.__qualname__ = o.name + "_"
         g.__doc__ = f"In-place form of `{o.name}`: writes the result into this tensor and returns it."
         install(o.name + "_", g)
@@ -480,57 +480,33 @@ cdef int publish_op(Op o, str public) except -1:
 
 
 def unary(Op o):
-    def f(input, /):
+    def function_of_one(input):
         if type(input) is not Tensor:
             input = as_operand(input, FG_F32, o.name)
         return apply1(o, <Tensor>input, None)
-    return f
+    return function_of_one
 
 
 def binary(Op o):
-    def f(input, other, /):
+    def function_of_two(input, other):
         y = apply2(o, input, other)
         if y is NotImplemented:
             bad = input if type(other) is Tensor else other
             raise TypeError(f"{o.name}: expected a Tensor or a number, got {type(bad).__name__}")
         return y
-    return f
-
-
-def ternary(Op o):
-    def f(input, other, third, /):
-        cdef PyObject* xs[3]
-        cdef Tensor a, b, c
-        like = next((t for t in (other, third, input) if type(t) is Tensor), None)
-        if like is None:
-            raise TypeError(f"{o.name}: expected a Tensor among the operands")
-        code = (<Tensor>like).dtype
-        a = as_operand(input, code, o.name)
-        b = as_operand(other, code, o.name)
-        c = as_operand(third, code, o.name)
-        xs[0] = <PyObject*>a
-        xs[1] = <PyObject*>b
-        xs[2] = <PyObject*>c
-        return apply(o, xs, 3, None)
-    return f
+    return function_of_two
 
 
 def unary_(Op o):
-    def f(Tensor self, /):
+    def function_of_one_(Tensor self not None):
         return run_inplace(o, self, [], None)
-    return f
+    return function_of_one_
 
 
 def binary_(Op o):
-    def f(Tensor self, other, /):
+    def function_of_two_(Tensor self not None, other):
         return run_inplace(o, self, [other], None)
-    return f
-
-
-def ternary_(Op o):
-    def f(Tensor self, other, third, /):
-        return run_inplace(o, self, [other, third], None)
-    return f
+    return function_of_two_
 
 
 def check_table():

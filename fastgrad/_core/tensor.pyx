@@ -319,8 +319,12 @@ cdef class Tensor:
     Made by `tensor()`, `zeros()`, `from_numpy()` and by operations; see the functions of `fastgrad`.
     """
 
-    def __init__(self, *args):
-        raise TypeError("make tensors with fastgrad.tensor(data), fastgrad.zeros(...), fastgrad.from_numpy(array)")
+    def __init__(self, *data):
+        cdef Tensor made
+        if self.storage is not None:
+            raise TypeError("a Tensor is made once; write into it with copy_(), or make another with fastgrad.tensor(data)")
+        made = maker(data)
+        self.storage, self.data, self.layout, self.dtype = made.storage, made.data, made.layout, made.dtype
 
     def __add__(self, other):
         return apply2(ADD, self, other)
@@ -361,6 +365,8 @@ cdef class Tensor:
     def __pow__(self, other, modulo):
         if modulo is not None:
             return NotImplemented
+        if type(other) is int and not fg_is_real(self.dtype):
+            return self.pow(other)          # refuses a negative one
         return apply2(POW, self, other)
 
     def __rpow__(self, other, modulo):
@@ -1077,6 +1083,15 @@ cdef int apply_mutating(Op op, int dtype, PyObject** ys, int nys, PyObject** xs,
     for k in range(nys):
         (<Tensor>ys[k]).storage.version += 1
     return 0
+
+
+cdef object maker = None        # from the arguments of Tensor(...) to a tensor: of convert, above this module
+
+
+def set_maker(function):
+    """Gives the function that Tensor(...) calls with its arguments."""
+    global maker
+    maker = function
 
 
 def install(str name, value):

@@ -19,3 +19,8 @@ from fastgrad.autograd.gradcheck import GradcheckError, check_jvp, gradcheck, gr
 from fastgrad.autograd.verify import StepReport, verify_step
 
 __getattr__ = _missing(__name__, globals())
+
+
+def Variable(data, requires_grad=False):  # noqa: N802
+    """A Tensor that shares the memory of `data`, without its history: what scripts from before PyTorch 0.4 wrap tensors in."""
+    return data.detach().requires_grad_(requires_grad)

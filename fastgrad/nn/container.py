@@ -1,8 +1,10 @@
 """Containers of modules. Imports the core and Module."""
 
+import itertools
 from collections import OrderedDict
 from operator import index
 
+from fastgrad._core import Parameter, Tensor
 from fastgrad._core.call import call_each
 from fastgrad.nn.module import Module
 
@@ -110,6 +112,18 @@ class ModuleList(_Numbered):
             return type(self)(list(self)[idx])
         return self._modules[self._name_at(idx)]
 
+    def __repr__(self):
+        """As of any module, but a run of equal children is one line: "(0-3): 4 x Linear(...)"."""
+        shown = [repr(module) for module in self]
+        if not shown:
+            return f"{self._get_name()}()"
+        runs, at = [], 0
+        for text, group in itertools.groupby(shown):
+            n = len(list(group))
+            runs.append(f"({at}): {text}" if n == 1 else f"({at}-{at + n - 1}): {n} x {text}")
+            at += n
+        return f"{self._get_name()}(\n  " + "\n  ".join(run.replace("\n", "\n  ") for run in runs) + "\n)"
+
     def __add__(self, other):
         return ModuleList([*self, *other])
 
@@ -170,3 +184,130 @@ class ModuleDict(Module):
         """Adds or replaces modules from a mapping or an iterable of pairs."""
         for name, module in modules.items() if hasattr(modules, "items") else modules:
             self.add_module(name, module)
+
+
+def _as_parameter(value):
+    return Parameter(value) if isinstance(value, Tensor) and not isinstance(value, Parameter) else value
+
+
+class ParameterList(Module):
+    """A list whose Tensors are registered as Parameters; what is no Tensor is kept as it is.
+
+    Args:
+        values: an iterable.
+    """
+
+    def __init__(self, values=None):
+        super().__init__()
+        self._size = 0
+        self.extend(values or ())
+
+    def _name_at(self, idx):
+        i = index(idx)
+        if not -self._size <= i < self._size:
+            raise IndexError(f"index {idx} is out of range for a {self._get_name()} of {self._size}")
+        return str(i % self._size)
+
+    def __getitem__(self, idx):
+        if isinstance(idx, slice):
+            return type(self)([self[i] for i in range(*idx.indices(self._size))])
+        return getattr(self, self._name_at(idx))
+
+    def __setitem__(self, idx, value):
+        setattr(self, self._name_at(idx), _as_parameter(value))
+
+    def __len__(self):
+        return self._size
+
+    def __iter__(self):
+        return (self[i] for i in range(self._size))
+
+    def __iadd__(self, values):
+        return self.extend(values)
+
+    def append(self, value):
+        """Adds a value at the end; returns self."""
+        self._size += 1
+        self[self._size - 1] = value
+        return self
+
+    def extend(self, values):
+        """Adds the values of an iterable at the end; returns self."""
+        for value in values:
+            self.append(value)
+        return self
+
+    def extra_repr(self):
+        return "\n".join(_described(str(k), value) for k, value in enumerate(self))
+
+
+class ParameterDict(Module):
+    """A dictionary whose Tensors are registered as Parameters; what is no Tensor is kept as it is.
+
+    Args:
+        parameters: a mapping, or an iterable of pairs, from names to values.
+    """
+
+    def __init__(self, parameters=None):
+        super().__init__()
+        self._names = {}
+        self.update(parameters or {})
+
+    def __getitem__(self, key):
+        if key not in self._names:
+            raise KeyError(key)
+        return getattr(self, key)
+
+    def __setitem__(self, key, value):
+        self._names[key] = None
+        setattr(self, key, _as_parameter(value))
+
+    def __delitem__(self, key):
+        del self._names[key]
+        delattr(self, key)
+
+    def __len__(self):
+        return len(self._names)
+
+    def __iter__(self):
+        return iter(self._names)
+
+    def __contains__(self, key):
+        return key in self._names
+
+    def keys(self):
+        """The names."""
+        return self._names.keys()
+
+    def values(self):
+        """The values."""
+        return [self[key] for key in self._names]
+
+    def items(self):
+        """Pairs of name and value."""
+        return [(key, self[key]) for key in self._names]
+
+    def get(self, key, default=None):
+        """The value of this name, or the default."""
+        return self[key] if key in self._names else default
+
+    def pop(self, key):
+        """Takes out and returns the value of this name."""
+        value = self[key]
+        del self[key]
+        return value
+
+    def update(self, parameters):
+        """Adds or replaces values from a mapping or an iterable of pairs."""
+        for name, value in parameters.items() if hasattr(parameters, "items") else parameters:
+            self[name] = value
+
+    def extra_repr(self):
+        return "\n".join(_described(key, value) for key, value in self.items())
+
+
+def _described(name, value):
+    if not isinstance(value, Tensor):
+        return f"({name}): {value!r}"
+    kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
+    return f"({name}): {kind} containing: [{value.dtype} of size {'x'.join(map(str, value.shape))}]"

@@ -1,4 +1,4 @@
-"""Flatten. Imports Module."""
+"""Flatten and Unflatten. Imports Module."""
 
 from fastgrad.nn.module import Module
 
@@ -16,3 +16,18 @@ class Flatten(Module):
 
     def extra_repr(self):
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Unflatten(Module):
+    """Splits one axis into several of the given sizes, one of which may be -1."""
+
+    def __init__(self, dim, unflattened_size):
+        super().__init__()
+        self.dim = dim
+        self.unflattened_size = unflattened_size
+
+    def forward(self, input):
+        return input.unflatten(self.dim, self.unflattened_size)
+
+    def extra_repr(self):
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"

@@ -5,10 +5,25 @@ op: compositions of ops, the losses above all.
 """
 
 import math
-import warnings
 
 from fastgrad import _core
 from fastgrad._core import ShapeError
+from fastgrad.nn._losses import (  # noqa: F401  (they are public here)
+    cosine_embedding_loss,
+    gaussian_nll_loss,
+    hinge_embedding_loss,
+    kl_div,
+    margin_ranking_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
+    pairwise_distance,
+    poisson_nll_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
+)
+from fastgrad.nn._windows import fold, pixel_shuffle, pixel_unshuffle, unfold  # noqa: F401
 
 # Not by a __getattr__ of the module, with which the interpreter would not cache where it found F.linear.
 globals().update(_core.functions)
@@ -27,8 +42,80 @@ def dropout(input, p=0.5, training=True, inplace=False):
 
 def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """x1 . x2 / (max(|x1|, eps) * max(|x2|, eps)) along `dim`."""
+    x1, x2 = _core.broadcast_tensors(x1, x2)
     norms = [_core.norm(x, dim=dim).clamp(min=eps) for x in (x1, x2)]
     return (x1 * x2).sum(dim) / (norms[0] * norms[1])
+
+
+def gumbel_softmax(logits, tau=1.0, hard=False, eps=1e-10, dim=-1):
+    """softmax((logits + Gumbel noise) / tau) (Jang, Gu & Poole 2017); if `hard`, one-hot with the gradient of the soft sample."""
+    noise = -_core.empty_like(logits).exponential_().log()
+    soft = _core.softmax((logits + noise) / tau, dim)
+    if not hard:
+        return soft
+    index = soft.argmax(dim, keepdim=True)
+    return _core.zeros_like(soft).scatter(dim, index, 1.0) - soft.detach() + soft
+
+
+def rrelu(input, lower=1 / 8, upper=1 / 3, training=False, inplace=False):
+    """x where x >= 0, else a x: a drawn for each element between lower and upper in training, else their mean."""
+    slope = (lower + upper) / 2
+    if training:
+        slope = _core.rand_like(input) * (upper - lower) + lower
+    y = _core.where(input >= 0, input, input * slope)
+    return input.copy_(y) if inplace else y
+
+
+def _per_channel(x, input):
+    return x.reshape([1, -1] + [1] * (input.dim() - 2))
+
+
+def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
+    """Normalises groups of channels of each sample (Wu & He 2018): (x - mean) / sqrt(var + eps) * weight + bias.
+
+    Args:
+        input: (N, C, ...), C a multiple of num_groups.
+        weight, bias: (C).
+    """
+    if input.dim() < 2 or input.shape[1] % num_groups:
+        raise ShapeError(
+            f"group_norm: expected (N, C, ...) with C a multiple of num_groups, {num_groups}, got {tuple(input.shape)}"
+        )
+    rows = input.reshape(input.shape[0], num_groups, -1)
+    y = _core.layer_norm(rows, rows.shape[2:], eps=eps).reshape(input.shape)
+    y = y if weight is None else y * _per_channel(weight, y)
+    return y if bias is None else y + _per_channel(bias, y)
+
+
+def instance_norm(
+    input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-5
+):
+    """Normalises each channel of each sample (Ulyanov, Vedaldi & Lempitsky 2016).
+
+    Args:
+        input: (N, C, ...).
+        running_mean, running_var: (C); what is used if not `use_input_stats`, otherwise moved towards the means over the
+            batch of the statistics of this input by the share `momentum`.
+        weight, bias: (C).
+    """
+    if input.dim() < 3:
+        raise ShapeError(f"instance_norm: expected (N, C, ...), got {tuple(input.shape)}")
+    if not use_input_stats:
+        return _core.batch_norm(input, running_mean, running_var, weight, bias, False, 0.0, eps)
+    if running_mean is not None:
+        with _core.no_grad():
+            var, mean = _core.var_mean(input, tuple(range(2, input.dim())))
+            running_mean.lerp_(mean.mean(0).to(running_mean.dtype), momentum)
+            running_var.lerp_(var.mean(0).to(running_var.dtype), momentum)
+    return group_norm(input, input.shape[1], weight, bias, eps)
+
+
+def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
+    """x / (k + alpha * the mean of x^2 over `size` neighbouring channels)^beta (Krizhevsky et al. 2012)."""
+    if input.dim() < 3:
+        raise ShapeError(f"local_response_norm: expected (N, C, ...), got {tuple(input.shape)}")
+    squares = _core.pad(input.square(), (0, 0) * (input.dim() - 2) + (size // 2, (size - 1) // 2))
+    return input / (squares.unfold(1, size, 1).mean(-1) * alpha + k) ** beta
 
 
 def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None):
@@ -73,100 +160,3 @@ def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.
     if dropout_p > 0:
         weights = _core.dropout(weights, dropout_p, True)
     return weights @ value
-
-
-# ---- losses that are no op; none broadcasts its target in silence -----------------------------------------------------
-
-
-def _same_shape(name, input, target):
-    return (input, target) if input.shape == target.shape else _core.broadcast_loss(name, input, target)
-
-
-def _reduce(loss, reduction):
-    if reduction == "mean":
-        return loss.mean()
-    if reduction == "sum":
-        return loss.sum()
-    if reduction == "none":
-        return loss
-    raise ValueError(f"{reduction} is not a valid value for reduction; it may be 'none', 'mean' or 'sum'")
-
-
-def kl_div(input, target, *, reduction="mean", log_target=False):
-    """y (log y - x) for log-probabilities x; `log_target` says that the target is log y.
-
-    The divergence is the sum over the support and the mean over the batch, reduction="batchmean"; the default "mean"
-    divides by the size of the support too, and says so in a warning.
-    """
-    input, target = _same_shape("kl_div", input, target)
-    if log_target:
-        loss = target.exp() * (target - input)
-    else:
-        loss = _core.xlogy(target, target) - target * input
-    if reduction == "batchmean":
-        return loss.sum() / input.shape[0] if input.dim() else loss.sum()
-    if reduction == "mean":
-        warnings.warn(
-            "reduction='mean' divides the total loss by the batch size and the support size; "
-            "reduction='batchmean' divides by the batch size alone, as the definition of the divergence does",
-            stacklevel=2,
-        )
-    return _reduce(loss, reduction)
-
-
-def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, *, reduction="mean"):
-    """sum over j != y of max(0, margin - x_y + x_j)^p / C: the multiclass SVM.
-
-    Args:
-        input: scores (N, C) or (C).
-        target: class indices (N) or ().
-        p: 1 or 2.
-        margin: by how much the score of the target is to exceed the others.
-        weight: a factor for each class (C), applied by the class of the target.
-    """
-    if p not in (1, 2):
-        raise ValueError(f"only p == 1 and p == 2 supported, but got {p}")
-    if input.dim() not in (1, 2) or target.shape != input.shape[:-1]:
-        raise ShapeError(
-            f"multi_margin_loss: expected scores (N, C) and classes (N), but got {tuple(input.shape)} and "
-            f"{tuple(target.shape)}"
-        )
-    classes = input.shape[-1]
-    target = target.unsqueeze(-1)
-    excess = (margin - input.gather(-1, target) + input).clamp(min=0)
-    if p == 2:
-        excess = excess.square()
-    if weight is not None:
-        excess = excess * weight[target]
-    loss = excess.masked_fill(_core.arange(classes) == target, 0).sum(-1) / classes
-    return _reduce(loss, reduction)
-
-
-def hinge_embedding_loss(input, target, margin=1.0, *, reduction="mean"):
-    """x where y = 1, max(0, margin - x) where y = -1."""
-    input, target = _same_shape("hinge_embedding_loss", input, target)
-    zero = _core.zeros_like(input)
-    loss = _core.where(target != 1, (margin - input).clamp(min=0), zero) + _core.where(target != -1, input, zero)
-    return _reduce(loss, reduction)
-
-
-def cosine_embedding_loss(input1, input2, target, margin=0.0, *, reduction="mean"):
-    """1 - cos(x1, x2) where y = 1, max(0, cos(x1, x2) - margin) where y = -1.
-
-    Args:
-        input1, input2: vectors (N, D) or (D).
-        target: 1 or -1, (N) or ().
-        margin: in [-1, 1].
-    """
-    input1, input2 = _same_shape("cosine_embedding_loss", input1, input2)
-    if input1.dim() not in (1, 2) or target.shape != input1.shape[:-1]:
-        raise ShapeError(
-            f"cosine_embedding_loss: expected vectors (N, D) and targets (N), but got {tuple(input1.shape)} and "
-            f"{tuple(target.shape)}"
-        )
-    # The small terms make the gradient at a vector of zeros finite; PyTorch's value.
-    squares = [x.square().sum(-1) + 1e-12 for x in (input1, input2)]
-    cosine = (input1 * input2).sum(-1) / (squares[0] * squares[1]).sqrt()
-    zero = _core.zeros_like(cosine)
-    loss = _core.where(target == 1, 1 - cosine, zero) + _core.where(target == -1, (cosine - margin).clamp(min=0), zero)
-    return _reduce(loss, reduction)

@@ -16,7 +16,7 @@ from fastgrad.nn._entries import Entries
 from fastgrad.nn._hooks import Hooks, RemovableHandle
 
 
-class IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
+class IncompatibleKeys(namedtuple("_IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
     """What `load_state_dict(strict=False)` could not match."""
 
     __slots__ = ()
@@ -24,7 +24,7 @@ class IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpect
     def __repr__(self):
         if not self.missing_keys and not self.unexpected_keys:
             return "<All keys matched successfully>"
-        return super().__repr__()
+        return f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
 
     __str__ = __repr__
 
@@ -90,7 +90,9 @@ class Module(Callable):
         kinds = self.__dict__.get("_kinds")
         if kinds is None:
             if kind is not None:
-                raise AttributeError(f"cannot assign {kind}s before Module.__init__() call")
+                raise AttributeError(
+                    f"cannot assign {kind}{'' if kind == 'module' else 's'} before Module.__init__() call"
+                )
             object.__setattr__(self, name, value)
         elif kind is not None:
             self._check_name(kind, name)
@@ -150,7 +152,7 @@ class Module(Callable):
     def _add(self, kind, name, value):
         """What register_parameter, register_buffer and add_module share: unlike assignment, no name may be taken."""
         if "_kinds" not in self.__dict__:
-            raise AttributeError(f"cannot assign {kind}s before Module.__init__() call")
+            raise AttributeError(f"cannot assign {kind}{'' if kind == 'module' else 's'} before Module.__init__() call")
         self._check_name(kind, name)
         if self._kinds.get(name) != kind and hasattr(self, name):
             raise KeyError(f"attribute '{name}' already exists")
@@ -435,10 +437,10 @@ class Module(Callable):
         missing = [key for key in own if key not in state_dict]
         unexpected = [key for key in state_dict if key not in own]
         problems = []
-        if strict and unexpected:
-            problems.append("Unexpected key(s) in state_dict: {}. ".format(", ".join(f'"{k}"' for k in unexpected)))
         if strict and missing:
             problems.append("Missing key(s) in state_dict: {}. ".format(", ".join(f'"{k}"' for k in missing)))
+        if strict and unexpected:
+            problems.append("Unexpected key(s) in state_dict: {}. ".format(", ".join(f'"{k}"' for k in unexpected)))
         for key, tensor in own.items():
             if key not in state_dict:
                 continue

@@ -10,34 +10,12 @@ from fastgrad.nn import init
 from fastgrad.nn.module import Module
 
 
-class BatchNorm1d(Module):
-    """Normalises each feature over the batch (Ioffe & Szegedy 2015).
+class _ByChannel(Module):
+    """What BatchNorm and InstanceNorm share: a weight, a bias and running statistics for each channel."""
 
-    In training by the statistics of the batch, which also update the running ones; in evaluation by the running ones.
+    _dims = ()  # how many dimensions an input may have
 
-    Args:
-        num_features: C of the input (N, C) or (N, C, L).
-        eps: added to the variance.
-        momentum: weight of the new batch in the running statistics; None for the plain average over all batches.
-        affine: whether to have `weight` and `bias` (C).
-        bias: whether to have `bias`.
-        track_running_stats: whether to have running statistics; without them, batch statistics are always used.
-
-    Buffers: `running_mean` (C), `running_var` (C, of the unbiased variance), `num_batches_tracked`.
-    """
-
-    def __init__(
-        self,
-        num_features,
-        eps=1e-5,
-        momentum=0.1,
-        affine=True,
-        track_running_stats=True,
-        device=None,
-        dtype=None,
-        *,
-        bias=True,
-    ):
+    def __init__(self, num_features, eps, momentum, affine, bias, track_running_stats, device, dtype):
         super().__init__()
         self.num_features = num_features
         self.eps = eps
@@ -69,9 +47,52 @@ class BatchNorm1d(Module):
         if self.bias is not None:
             init.zeros_(self.bias)
 
+    def _check(self, input):
+        if input.dim() not in self._dims:
+            wanted = " or ".join(f"{n}D" for n in self._dims)
+            raise ValueError(f"expected {wanted} input (got {input.dim()}D input)")
+
+    def extra_repr(self):
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+        )
+
+
+class BatchNorm1d(_ByChannel):
+    """Normalises each feature over the batch (Ioffe & Szegedy 2015).
+
+    In training by the statistics of the batch, which also update the running ones; in evaluation by the running ones.
+
+    Args:
+        num_features: C of the input (N, C) or (N, C, L).
+        eps: added to the variance.
+        momentum: weight of the new batch in the running statistics; None for the plain average over all batches.
+        affine: whether to have `weight` and `bias` (C).
+        bias: whether to have `bias`.
+        track_running_stats: whether to have running statistics; without them, batch statistics are always used.
+
+    Buffers: `running_mean` (C), `running_var` (C, of the unbiased variance), `num_batches_tracked`.
+    """
+
+    _dims = (2, 3)
+
+    def __init__(
+        self,
+        num_features,
+        eps=1e-5,
+        momentum=0.1,
+        affine=True,
+        track_running_stats=True,
+        device=None,
+        dtype=None,
+        *,
+        bias=True,
+    ):
+        super().__init__(num_features, eps, momentum, affine, bias, track_running_stats, device, dtype)
+
     def forward(self, input):
-        if input.dim() not in (2, 3):
-            raise ValueError(f"expected 2D or 3D input (got {input.dim()}D input)")
+        self._check(input)
         if not (self.training and self.track_running_stats):
             by_batch = self.training or self.running_mean is None
             return F.batch_norm(
@@ -83,11 +104,114 @@ class BatchNorm1d(Module):
             input, self.running_mean, self.running_var, self.weight, self.bias, True, momentum, self.eps
         )
 
-    def extra_repr(self):
-        return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"track_running_stats={self.track_running_stats}"
+
+class BatchNorm2d(BatchNorm1d):
+    """As BatchNorm1d, for images (N, C, H, W)."""
+
+    _dims = (4,)
+
+
+class BatchNorm3d(BatchNorm1d):
+    """As BatchNorm1d, for volumes (N, C, D, H, W)."""
+
+    _dims = (5,)
+
+
+class InstanceNorm1d(_ByChannel):
+    """Normalises each channel of each sample (Ulyanov, Vedaldi & Lempitsky 2016).
+
+    Args:
+        num_features: C of the input (N, C, L) or (C, L).
+        eps: added to the variance.
+        momentum: weight of the new batch in the running statistics.
+        affine: whether to have `weight` and `bias` (C).
+        track_running_stats: whether to have running statistics, which are then used in evaluation.
+    """
+
+    _dims = (2, 3)
+
+    def __init__(
+        self,
+        num_features,
+        eps=1e-5,
+        momentum=0.1,
+        affine=False,
+        track_running_stats=False,
+        device=None,
+        dtype=None,
+        *,
+        bias=True,
+    ):
+        super().__init__(num_features, eps, momentum, affine, bias, track_running_stats, device, dtype)
+
+    def forward(self, input):
+        self._check(input)
+        alone = input.dim() == self._dims[0]
+        if input.shape[0 if alone else 1] != self.num_features:
+            raise ValueError(f"expected {self.num_features} channels, got an input of shape {tuple(input.shape)}")
+        by_input = self.training or not self.track_running_stats
+        y = F.instance_norm(
+            input.unsqueeze(0) if alone else input,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            by_input,
+            0.0 if self.momentum is None else self.momentum,
+            self.eps,
         )
+        return y[0] if alone else y
+
+
+class InstanceNorm2d(InstanceNorm1d):
+    """As InstanceNorm1d, for images (N, C, H, W) or (C, H, W)."""
+
+    _dims = (3, 4)
+
+
+class InstanceNorm3d(InstanceNorm1d):
+    """As InstanceNorm1d, for volumes (N, C, D, H, W) or (C, D, H, W)."""
+
+    _dims = (4, 5)
+
+
+class GroupNorm(Module):
+    """Normalises groups of channels of each sample (Wu & He 2018).
+
+    Args:
+        num_groups: how many groups; num_channels is a multiple of it.
+        num_channels: C of the input (N, C, ...).
+        eps: added to the variance.
+        affine: whether to have `weight` and `bias` (C).
+        bias: whether to have `bias`.
+    """
+
+    def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, device=None, dtype=None, *, bias=True):
+        super().__init__()
+        if num_channels % num_groups:
+            raise ValueError("num_channels must be divisible by num_groups")
+        self.num_groups = num_groups
+        self.num_channels = num_channels
+        self.eps = eps
+        self.affine = affine
+        for name, wanted in (("weight", affine), ("bias", affine and bias)):
+            self.register_parameter(
+                name, Parameter(_core.empty(num_channels, device=device, dtype=dtype)) if wanted else None
+            )
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        """Sets weight to 1 and bias to 0."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+    def forward(self, input):
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self):
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, bias={self.bias is not None}"
 
 
 def _as_shape(normalized_shape):
@@ -126,8 +250,10 @@ class LayerNorm(Module):
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self):
-        bias = "" if self.bias is not None or not self.elementwise_affine else ", bias=False"
-        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}{bias}"
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, "
+            f"bias={self.bias is not None}"
+        )
 
 
 class RMSNorm(Module):

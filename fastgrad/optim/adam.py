@@ -1,7 +1,7 @@
 """Adam and AdamW. Imports Optimizer and the core."""
 
 from fastgrad import _core
-from fastgrad.optim.optimizer import Optimizer
+from fastgrad.optim.optimizer import Optimizer, refuse_differentiable
 
 
 class Adam(Optimizer):
@@ -17,7 +17,8 @@ class Adam(Optimizer):
         lr: the step size.
         betas, eps, weight_decay, amsgrad, maximize: as above.
         decoupled_weight_decay: whether weight decay acts on p, as in AdamW, or on g.
-        foreach, fused: accepted; a step is one native call in any case.
+        foreach, fused, capturable: accepted; a step is one native call in any case.
+        differentiable: False; for steps that are differentiated, update Tensors by operations.
     """
 
     def __init__(
@@ -32,8 +33,11 @@ class Adam(Optimizer):
         maximize=False,
         decoupled_weight_decay=False,
         foreach=None,
+        capturable=False,
+        differentiable=False,
         fused=None,
     ):
+        refuse_differentiable(differentiable)
         defaults = {
             "lr": lr,
             "betas": betas,
@@ -92,6 +96,9 @@ class AdamW(Adam):
         *,
         maximize=False,
         foreach=None,
+        capturable=False,
+        differentiable=False,
         fused=None,
     ):
+        refuse_differentiable(differentiable)
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True)

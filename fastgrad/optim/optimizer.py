@@ -233,6 +233,15 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
+def refuse_differentiable(differentiable):
+    """Raises where a constructor was asked for a step that is recorded."""
+    if differentiable:
+        raise ValueError(
+            "differentiable=True is not supported: a step is not recorded; update Tensors by operations instead, as in "
+            "[p - lr * g for p, g in zip(params, autograd.grad(loss, params, create_graph=True))]"
+        )
+
+
 def _comparable(numbers):
     # A Tensor or a list may change in place, which no comparison shows.
     return all(isinstance(number, int | float | tuple) for number in numbers)

@@ -2,7 +2,7 @@
 
 from fastgrad import _core
 from fastgrad._core import multi_step
-from fastgrad.optim.optimizer import Optimizer
+from fastgrad.optim.optimizer import Optimizer, refuse_differentiable
 
 
 class SGD(Optimizer):
@@ -16,6 +16,7 @@ class SGD(Optimizer):
         lr: the step size.
         momentum, dampening, weight_decay, nesterov, maximize: as above.
         foreach, fused: accepted; a step is one native call in any case.
+        differentiable: False; for steps that are differentiated, update Tensors by operations.
     """
 
     def __init__(
@@ -29,8 +30,10 @@ class SGD(Optimizer):
         *,
         maximize=False,
         foreach=None,
+        differentiable=False,
         fused=None,
     ):
+        refuse_differentiable(differentiable)
         defaults = {
             "lr": lr,
             "momentum": momentum,

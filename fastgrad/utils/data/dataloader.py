@@ -1,24 +1,27 @@
 """DataLoader. Imports the core, datasets and collate.
 
-A TensorDataset is read by one index_select per Tensor and batch; no Python runs per sample. All work is done where the
-loader is iterated: for data in memory, worker processes would cost more than they take over.
+A TensorDataset, or a Subset of one, is read by one index_select per Tensor and batch; no Python runs per sample. All work is
+done where the loader is iterated: for data in memory, worker processes would cost more than they take over.
 """
+
+import itertools
 
 from fastgrad import _core
 from fastgrad.utils.data.collate import default_collate
-from fastgrad.utils.data.dataset import TensorDataset
+from fastgrad.utils.data.dataset import IterableDataset, Subset, TensorDataset
 
 
 class DataLoader:
     """Batches of a data set.
 
     Args:
-        dataset: anything with `__getitem__` and `__len__`.
+        dataset: anything with `__getitem__` and `__len__`, or an IterableDataset.
         batch_size: samples in a batch; None for single samples, not collated.
         shuffle: whether to draw a new order for every pass.
         sampler: an iterable of indices that gives the order instead.
         batch_sampler: an iterable of lists of indices, instead of batch_size, shuffle, sampler and drop_last.
-        num_workers: 0.
+        num_workers, timeout, worker_init_fn, multiprocessing_context, prefetch_factor, persistent_workers, in_order,
+            pin_memory_device: accepted and without effect: batches are made in this process, in order.
         collate_fn: joins a list of samples into a batch; `default_collate` if None.
         pin_memory: accepted; memory of a CPU need not be pinned.
         drop_last: whether to leave out a last batch that is smaller.
@@ -43,11 +46,22 @@ class DataLoader:
         collate_fn=None,
         pin_memory=False,
         drop_last=False,
-        *,
+        timeout=0,
+        worker_init_fn=None,
+        multiprocessing_context=None,
         generator=None,
+        *,
+        prefetch_factor=None,
+        persistent_workers=False,
+        pin_memory_device="",
+        in_order=True,
     ):
-        if num_workers != 0:
-            raise ValueError(f"num_workers must be 0: batches are made in this process, but got {num_workers}")
+        if num_workers < 0:
+            raise ValueError(f"num_workers option should be non-negative, but got {num_workers}")
+        if isinstance(dataset, IterableDataset) and (shuffle or sampler is not None or batch_sampler is not None):
+            raise ValueError(
+                "an IterableDataset is read in its own order: leave out shuffle, sampler and batch_sampler"
+            )
         if sampler is not None and shuffle:
             raise ValueError("sampler option is mutually exclusive with shuffle")
         if batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop_last):
@@ -72,17 +86,40 @@ class DataLoader:
     def __len__(self):
         if self.batch_sampler is not None:
             return len(self.batch_sampler)
-        samples = len(self.dataset if self.sampler is None else self.sampler)
+        given = self.sampler is not None and not isinstance(self.dataset, IterableDataset)
+        samples = len(self.sampler if given else self.dataset)
         if self.batch_size is None:
             return samples
         return samples // self.batch_size if self.drop_last else -(-samples // self.batch_size)
 
     def __iter__(self):
+        if isinstance(self.dataset, IterableDataset):
+            return self._in_turn()
         if self.batch_size is None and self.batch_sampler is None:
-            return map(self.dataset.__getitem__, self._order().tolist())
-        if type(self.dataset) is TensorDataset and self.collate_fn is None:
-            return map(self._rows, self._indices())
-        return map(self._samples, self._indices())
+            samples = map(self.dataset.__getitem__, self._order().tolist())
+            return samples if self.collate_fn is None else map(self.collate_fn, samples)
+        tensors, chosen = self._in_memory()
+        if tensors is None:
+            return map(self._samples, self._indices())
+        return ([t.index_select(0, at if chosen is None else chosen[at]) for t in tensors] for at in self._indices())
+
+    def _in_memory(self):
+        """(Tensors whose rows are the samples, the numbers of these rows or None for all); (None, None) for other data."""
+        data, chosen = self.dataset, None
+        if type(data) is Subset and type(data.dataset) is TensorDataset:
+            data, chosen = data.dataset, _core.tensor(list(data.indices), dtype=_core.int64)
+        return (data.tensors, chosen) if type(data) is TensorDataset and self.collate_fn is None else (None, None)
+
+    def _in_turn(self):
+        """Batches of an IterableDataset."""
+        samples, collate = iter(self.dataset), self.collate_fn or default_collate
+        if self.batch_size is None:
+            yield from samples if self.collate_fn is None else map(self.collate_fn, samples)
+            return
+        while batch := list(itertools.islice(samples, self.batch_size)):
+            if len(batch) < self.batch_size and self.drop_last:
+                return
+            yield collate(batch)
 
     def _order(self):
         """The indices of one pass as a Tensor."""
@@ -102,9 +139,6 @@ class DataLoader:
         end = len(order) - (len(order) % self.batch_size if self.drop_last else 0)
         for start in range(0, end, self.batch_size):
             yield order[start : start + self.batch_size]
-
-    def _rows(self, indices):
-        return [tensor.index_select(0, indices) for tensor in self.dataset.tensors]
 
     def _samples(self, indices):
         return (self.collate_fn or default_collate)([self.dataset[index] for index in indices.tolist()])

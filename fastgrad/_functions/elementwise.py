@@ -1,0 +1,171 @@
+"""Elementwise functions composed of ops that have kernels."""
+
+import math
+
+from fastgrad._core import Tensor
+from fastgrad._core.table import functions as f
+from fastgrad._core.table import publish
+
+
+def _real(x):
+    return x if x.is_floating_point() else x.float()
+
+
+def in_place(function):
+    """The in-place form of a function: the result written into the tensor."""
+
+    def run(self, *args, **kwargs):
+        return self.copy_(function(self, *args, **kwargs))
+
+    run.__wrapped__ = function  # its signature
+    run.__name__ = run.__qualname__ = function.__name__ + "_"
+    run.__doc__ = f"In-place form of `{function.__name__}`: writes the result into this tensor and returns it."
+    return run
+
+
+def _both(function):
+    """Publishes a function and its in-place form."""
+    return publish(function, inplace=in_place(function))
+
+
+@_both
+def asinh(input):
+    """The inverse hyperbolic sine, sign(x) log(|x| + sqrt(x^2 + 1)), without cancellation at 0."""
+    x = _real(input)
+    a = x.abs()
+    return f["copysign"]((a + a * a / (1 + (a * a + 1).sqrt())).log1p(), x)
+
+
+@_both
+def acosh(input):
+    """The inverse hyperbolic cosine, of numbers from 1 on: log1p(t + sqrt(2 t + t^2)) with t = x - 1."""
+    t = _real(input) - 1
+    return (t + (2 * t + t * t).sqrt()).log1p()
+
+
+@_both
+def atanh(input):
+    """The inverse hyperbolic tangent, of numbers between -1 and 1: (log1p(x) - log1p(-x)) / 2."""
+    x = _real(input)
+    return (x.log1p() - (-x).log1p()) * 0.5
+
+
+@_both
+def deg2rad(input):
+    """Degrees as radians."""
+    return input * (math.pi / 180)
+
+
+@_both
+def rad2deg(input):
+    """Radians as degrees."""
+    return input * (180 / math.pi)
+
+
+@_both
+def logit(input, eps=None):
+    """log(x / (1 - x)), the inverse of the sigmoid; x is clamped to [eps, 1 - eps] where `eps` is given."""
+    x = _real(input) if eps is None else _real(input).clamp(eps, 1 - eps)
+    return x.log() - (-x).log1p()
+
+
+@_both
+def sinc(input):
+    """sin(pi x) / (pi x), 1 at 0."""
+    x = _real(input) * math.pi
+    zero = x == 0
+    # at 0 the series, so that derivatives there are right to second order
+    return f["where"](zero, 1 - x * x / 6, x.sin() / x.masked_fill(zero, 1))
+
+
+@publish
+def positive(input):
+    """The tensor itself: +x."""
+    if input.dtype is f["tensor"](True).dtype:
+        raise RuntimeError("positive: not defined for bool tensors")
+    return input
+
+
+@publish
+def signbit(input):
+    """Whether the sign is negative, also that of -0.0, as bool."""
+    if not input.is_floating_point():
+        return input < 0
+    return (input < 0) | ((input == 0) & (1 / input < 0))
+
+
+@publish
+def isposinf(input):
+    """Whether it is +inf, as bool."""
+    return input == math.inf
+
+
+@publish
+def isneginf(input):
+    """Whether it is -inf, as bool."""
+    return input == -math.inf
+
+
+@publish
+def isreal(input):
+    """True everywhere: there are no complex numbers here."""
+    return f["ones_like"](input, dtype=isposinf(f["tensor"](0)).dtype)
+
+
+@publish
+def fmax(input, other):
+    """The larger of both, and where one is NaN the other."""
+    input, other = _pair(input, other)
+    return f["where"](input.isnan(), other, f["where"](other.isnan(), input, f["maximum"](input, other)))
+
+
+@publish
+def fmin(input, other):
+    """The smaller of both, and where one is NaN the other."""
+    input, other = _pair(input, other)
+    return f["where"](input.isnan(), other, f["where"](other.isnan(), input, f["minimum"](input, other)))
+
+
+@publish
+def logaddexp2(input, other):
+    """log2(2^x + 2^y), without overflow."""
+    input, other = _pair(input, other)
+    dtype = f["result_type"](input, other)
+    if not dtype.is_floating_point:
+        raise NotImplementedError(f"logaddexp2: expected float32 or float64, got {dtype}")
+    return f["logaddexp"](input.to(dtype) * math.log(2), other.to(dtype) * math.log(2)) / math.log(2)
+
+
+@_both
+def copysign(input, other):
+    """|input| with the sign of `other`, a tensor or a number."""
+    x = _real(input)
+    if not isinstance(other, Tensor):
+        return x.abs() * math.copysign(1.0, other)
+    return x.abs() * f["where"](signbit(other), -1.0, 1.0).to(x.dtype if not other.is_floating_point() else other.dtype)
+
+
+@_both
+def heaviside(input, values):
+    """0 where input < 0, 1 where input > 0, `values` where it is 0; NaN stays."""
+    input, values = _pair(input, values)
+    if input.dtype is not values.dtype:
+        raise RuntimeError(f"heaviside: input and values must have one dtype, got {input.dtype} and {values.dtype}")
+    x = input.detach()
+    return f["where"](x == 0, values.detach(), f["where"](x != x, x, (x > 0).to(x.dtype)))
+
+
+def _pair(x, y):
+    if not (isinstance(x, Tensor) and isinstance(y, Tensor)):
+        raise TypeError(f"expected two Tensors, got {type(x).__name__} and {type(y).__name__}")
+    return x, y
+
+
+def sgn(input):
+    """-1, 0 or 1, the sign."""
+    return input.sign()
+
+
+publish(sgn, inplace=in_place(sgn))
+for _function in (asinh, acosh, atanh):
+    publish(_function, name=_function.__name__.replace("a", "arc", 1), inplace=in_place(_function))
