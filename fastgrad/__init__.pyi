@@ -21,6 +21,7 @@ from fastgrad._core import CompileError as CompileError
 from fastgrad._core import DTypeError as DTypeError
 from fastgrad._core import DoubleTensor as DoubleTensor
 from fastgrad._core import FloatTensor as FloatTensor
+from fastgrad._core import ForgottenZeroGrad as ForgottenZeroGrad
 from fastgrad._core import Generator as Generator
 from fastgrad._core import IntTensor as IntTensor
 from fastgrad._core import LongTensor as LongTensor
@@ -260,6 +261,7 @@ from fastgrad._core import select as select
 from fastgrad._core import selu as selu
 from fastgrad._core import set_default_dtype as set_default_dtype
 from fastgrad._core import set_grad_enabled as set_grad_enabled
+from fastgrad._core import set_loss_broadcasting as set_loss_broadcasting
 from fastgrad._core import set_rng_state as set_rng_state
 from fastgrad._core import sigmoid as sigmoid
 from fastgrad._core import sign as sign

@@ -79,6 +79,7 @@ def rows_of(result, k):
     return tuple(part[k] for part in result) if isinstance(result, tuple) else result[k]
 
 
+@pytest.mark.filterwarnings("ignore::fastgrad.ForgottenZeroGrad")  # one of them accumulates on purpose
 @pytest.mark.parametrize("kind", [Net, Noisy, Accumulating, Twice])
 @pytest.mark.parametrize("shuffle", [False, True])
 @pytest.mark.parametrize("drop_last", [False, True])

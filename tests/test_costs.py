@@ -8,7 +8,7 @@ from fastgrad._core.watch import Watcher
 
 import fastgrad as fg
 import fastgrad.nn as nn
-from fastgrad._costs import flops_of
+from fastgrad._core._costs import flops_of
 from fastgrad.utils.checkpoint_plans import activation_bytes
 
 

@@ -32,6 +32,11 @@ class Function:
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> Any: ...
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any: ...
+    @staticmethod
+    def jvp(ctx: Any, *grad_inputs: Any) -> Any: ...
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[_int | None, ...], *args: Any) -> Any: ...
+    generate_vmap_rule: _bool | None
     @classmethod
     def apply(cls, *args: Any) -> Any: ...
 
@@ -1575,6 +1580,8 @@ def bitwise_xor(input: Tensor, other: Tensor | _float) -> Tensor:
     """x0 ^ x1, of integers or bools."""
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """The products of two stacks of as many matrices, (b, m, k) and (b, k, n)."""
+def broadcast_loss(who, x, t, allowed: _bool = True) -> Tensor:
+    """The two operands of a loss, of one shape; an error unless `set_loss_broadcasting(True)` allows it."""
 def broadcast_tensors(*tensors: Sequence[Tensor]) -> Tensor:
     """All tensors expanded to one shape."""
 def broadcast_to(input: Tensor, size: _int | Sequence[_int] | None) -> Tensor:
@@ -1956,7 +1963,8 @@ def linear(input: Tensor, weight: Tensor | None, bias: Tensor | None = None) -> 
     """An affine map of the last dimension: ``input @ weight.T + bias``.
 
     input: (..., in_features); weight: (out_features, in_features); bias: (out_features) or None.
-    Returns (..., out_features). Raises ShapeError where the sizes do not fit.
+    Returns (..., out_features). Raises ShapeError where the sizes do not fit, DTypeError where input and weight are of two
+    floating-point types.
 
     >>> import fastgrad as fg
     >>> fg.nn.functional.linear(fg.ones(2, 3), fg.ones(4, 3), fg.zeros(4)).tolist()
@@ -2126,6 +2134,8 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices, (m, k) and (k, n)."""
 def module_changed() -> Tensor:
     """Says that an attribute of a module that a compiled function has called was assigned."""
+def module_replaced(module) -> Tensor:
+    """Says that attributes of a module are about to be others for a while: a compiled function depends on those it has now."""
 def moveaxis(input: Tensor, source, destination) -> Tensor:
     """Dimensions moved to other places, the rest in order, as a view."""
 def movedim(input: Tensor, source, destination) -> Tensor:
@@ -2422,6 +2432,16 @@ def selu(input: Tensor, inplace: _bool = False) -> Tensor:
     """elu with the scale and alpha that keep mean 0 and variance 1 through layers (Klambauer et al. 2017)."""
 def set_default_dtype(dtype: _dtype | None) -> None:
     """Sets the dtype of new real tensors made from Python numbers: ``float32`` (the default) or ``float64``."""
+def set_loss_broadcasting(allow) -> Tensor:
+    """Whether elementwise losses broadcast an input and a target of different shapes, with a warning, as PyTorch's do; an
+    error by default. Returns what held before.
+
+    (n, 1) against (n,) is then the mean of n x n differences: it trains every output to the mean of the targets.
+
+    >>> import fastgrad as fg
+    >>> fg.set_loss_broadcasting(False)
+    False
+    """
 def set_printer(function) -> None:
     """Gives the function from a Tensor to its text."""
 def set_rng_state(new_state) -> None:

@@ -9,7 +9,7 @@ from .recorder cimport Record
 from .schedule cimport Schedule, members
 from .tensor cimport *
 
-from .._costs import bytes_of, flops_of
+from ._costs import bytes_of, flops_of
 
 cdef enum:
     WIDTH = 96              # of a line, without the place in the source

@@ -13,7 +13,7 @@ cimport cython
 from libc.stdint cimport int64_t
 
 from .memory cimport Layout, dense_layout, strided_layout
-from .record cimport EXTERNAL, PRODUCT, Call, Operand, Slot, draws, layout_bytes, may_fail, slots_of
+from .record cimport EXTERNAL, PRODUCT, Call, Operand, Slot, alike, draws, may_fail, slots_of
 from .recorder cimport Record
 from .tensor cimport *
 
@@ -42,8 +42,7 @@ cdef bint pointwise(Call c):
 
 
 cdef bint same_view(Operand a, Operand b):
-    return a.slot == b.slot and a.dtype == b.dtype and a.offset == b.offset and (
-        a.layout is b.layout or layout_bytes(a.layout) == layout_bytes(b.layout))
+    return a.slot == b.slot and a.dtype == b.dtype and a.offset == b.offset and alike(a.layout, b.layout)
 
 
 @cython.final

@@ -10,7 +10,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport int64_t
 
 from .fuse cimport Group
-from .record cimport CONSTANT, PRODUCT, Call, Operand, Slot, slots_of
+from .record cimport CONSTANT, PRODUCT, Call, Operand, Slot, alike, slots_of
 from .recorder cimport Record
 from .tensor cimport *
 
@@ -93,7 +93,7 @@ cdef class Buffers:
             return 0
         for o in c.operands[1:]:
             if (o is None or o.slot not in self.own or o.slot == out.slot or self.end[o.slot] != at
-                    or o.layout is not out.layout or fg_itemsize[o.dtype] != fg_itemsize[out.dtype]):
+                    or not alike(o.layout, out.layout) or fg_itemsize[o.dtype] != fg_itemsize[out.dtype]):
                 continue
             # In a group the calls before may read a later tile of it only where all see it alike.
             if g is None or not inside:

@@ -74,6 +74,7 @@ cdef str changed_name(tuple before, tuple after)
 cdef int overlaps(const char* a, int64_t na, const char* b, int64_t nb) noexcept
 cdef int64_t extent(Layout lay) noexcept
 cdef bytes layout_bytes(Layout lay)
+cdef bint alike(Layout a, Layout b)      # equal; equal dense layouts are one object only while their table has room
 cdef object slot_key(Slot s)
 cdef object handle_key(Handle h)
 cdef object final_key(object final)

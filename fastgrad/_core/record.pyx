@@ -107,6 +107,10 @@ cdef bytes layout_bytes(Layout lay):
     return PyBytes_FromStringAndSize(<const char*>&lay.c, sizeof(lay.c))
 
 
+cdef bint alike(Layout a, Layout b):
+    return a is b or layout_bytes(a) == layout_bytes(b)
+
+
 @cython.final
 cdef class Call:
     """One run of one kernel."""

@@ -10,8 +10,8 @@ import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from fastgrad._core._costs import bytes_of, flops_of
 from fastgrad._core.watch import Watcher, current, line_of
-from fastgrad._costs import bytes_of, flops_of
 from fastgrad.profiler._memory import memory_of
 from fastgrad.utils.data import DataLoader
 from fastgrad.viz._trace import module_names

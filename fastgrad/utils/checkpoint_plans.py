@@ -7,8 +7,8 @@ heterogeneous chains"); since it carries all sensible pairs of memory and work, 
 """
 
 from fastgrad._core import Tensor, enable_grad, get_rng_state, set_rng_state
+from fastgrad._core._costs import flops_of
 from fastgrad._core.watch import Watcher, place
-from fastgrad._costs import flops_of
 from fastgrad.utils.checkpoint import checkpoint
 
 

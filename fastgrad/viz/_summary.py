@@ -1,8 +1,8 @@
-"""A table of a model's modules: shapes, parameters, operations, memory for backward. Imports the core and _costs."""
+"""A table of a model's modules: shapes, parameters, operations, memory for backward. Imports the core."""
 
 from fastgrad._core import Tensor
+from fastgrad._core._costs import flops_of
 from fastgrad._core.watch import Watcher
-from fastgrad._costs import flops_of
 from fastgrad.viz._draw import html_table, table
 
 
