@@ -293,7 +293,7 @@ def _choices(context):
     for sizes in CHOICES:
         label = "-".join(map(str, sizes))
         context.progress(label)
-        weights = [rng.standard_normal((o, i)).astype(np.float32) / np.sqrt(i) for i, o in pairwise(sizes)]
+        weights = [(rng.standard_normal((o, i)) / np.sqrt(i)).astype(np.float32) for i, o in pairwise(sizes)]
         w1, w2 = map(fastgrad.from_numpy, weights)
         x = fastgrad.from_numpy(rng.standard_normal(sizes[0]).astype(np.float32))
         modes = {

@@ -11,10 +11,6 @@ LIMITS = {
         "timed one by one, the kernels take 1.03 times what the floor's parts do (the forward product reads a transposed "
         "weight); the rest is the call from Python, 4,000 instructions that find the first-level cache full of the net",
     ),
-    "Rosenbrock, Hessian, fastgrad compiled": (
-        "a replay is 33 calls on 50 x 49 elements: 49% of it are kernels, 29% copies of rows of slices into tiles; what is left "
-        "is one pass over the elements for several calls"
-    ),
     "scalar graph of the moons net": (
         "counted, an op with its backward and its end is 1,900 instructions (3,100 before rules of one op ran without tensors "
         "of their own), of which 70% are the tape's, 25% the interpreter's and its collector's and 6% arithmetic"
