@@ -3,7 +3,6 @@
 import itertools
 import os
 import threading
-import time
 
 from . import _core
 from ._core.random import use_generator
@@ -71,15 +70,15 @@ class _Worker(threading.Thread):
     """A thread that says itself when it has ended: a join() that is interrupted may take one that runs for ended."""
 
     def __init__(self, work, number):
-        super().__init__(target=work, args=(self,), name=f"parallel_map {number}", daemon=True)
-        self.ended = threading.Event()
+        super().__init__(name=f"parallel_map {number}", daemon=True)
+        self.work, self.gate, self.ended = work, Gate(), threading.Event()
 
-
-def _wait(workers):
-    for worker in workers:
-        # One that has no number yet will find that it is to stop. A signal need not wake a thread that waits for ever.
-        while worker.ident is not None and not worker.ended.wait(0.1):
-            pass
+    def run(self):
+        try:
+            self.gate.run(self.work)
+        finally:
+            use_generator(None)
+            self.ended.set()
 
 
 class _Workers:
@@ -89,7 +88,7 @@ class _Workers:
         self.function, self.calls, self.seed = function, calls, seed
         self.numbers = itertools.count()  # its next() is one step for all threads
         self.results, self.errors = [None] * len(calls), {}
-        self.gates, self.stopped = [], False
+        self.stopped = False
         self.grad = _core.is_grad_enabled()
 
     def run(self, threads):
@@ -97,39 +96,28 @@ class _Workers:
         try:
             for worker in workers:
                 worker.start()
-            _wait(workers)
+            self.wait(workers)
         except BaseException:
-            self.stop()
-            _wait(workers)
+            self.stopped = True
+            self.wait(workers)
             raise
         if self.errors:
             raise self.errors[min(self.errors)]
         return self.results
 
-    def stop(self):
-        self.stopped = True
-        for gate in list(self.gates):
-            gate.stop()
+    def wait(self, workers):
+        """Until all have ended. Those that are to stop and do not by themselves are made to."""
+        for worker in workers:
+            # One that has no number yet will find that it is to stop. A signal need not wake a thread that waits for ever.
+            while worker.ident is not None and not worker.ended.wait(0.05):
+                if self.stopped:
+                    for each in workers:
+                        each.gate.stop()
 
-    def work(self, worker):
-        """A worker. What may still be sent to it comes before it ends."""
-        gate, caught = Gate(), False
-        try:
-            self.gates.append(gate)
-            _core.set_grad_enabled(self.grad)
-            while not self.stopped and (number := next(self.numbers)) < len(self.calls):
-                self.call(number)
-        except Stopped:
-            caught = True
-        try:
-            use_generator(None)
-            gate.close()
-            while gate.sent and not caught:
-                time.sleep(0.001)
-        except Stopped:
-            use_generator(None)
-            gate.close()
-        worker.ended.set()
+    def work(self):
+        _core.set_grad_enabled(self.grad)
+        while not self.stopped and (number := next(self.numbers)) < len(self.calls):
+            self.call(number)
 
     def call(self, number):
         use_generator(_core.Generator().manual_seed(self.seed + number))
@@ -140,4 +128,4 @@ class _Workers:
         except BaseException as error:
             error.add_note(f"in call {number} of parallel_map")
             self.errors[number] = error
-            self.stop()
+            self.stopped = True

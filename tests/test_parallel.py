@@ -138,6 +138,28 @@ def test_control_c_stops_all_calls():
     assert no_more_than(before)
 
 
+def test_a_call_that_swallows_the_stop_is_stopped_again():
+    swallowed = []
+
+    def call(k):
+        if k == 1:
+            raise ValueError("one")
+        while len(swallowed) < 2:
+            try:
+                while True:
+                    time.sleep(0.001)
+            except BaseException as error:
+                swallowed.append(error)
+        while True:
+            train(k, epochs=10)
+
+    before = threading.active_count()
+    with pytest.raises(ValueError, match="one"):
+        fg.parallel_map(call, range(2), threads=2)
+    assert len(swallowed) == 2
+    assert no_more_than(before)
+
+
 def test_stopping_at_any_moment_leaves_no_thread_behind():
     def call(k):
         if k == 5:

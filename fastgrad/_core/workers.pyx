@@ -15,22 +15,26 @@ class Stopped(BaseException):
 
 @cython.final
 cdef class Gate:
-    """Whether the thread that made it may be stopped: until it closes the gate. The GIL keeps `stop` and `close` apart."""
+    """Lets another thread stop the one that is in `run`. The GIL keeps `run` and `stop` apart."""
 
     cdef unsigned long thread
     cdef bint open
-    cdef readonly bint sent         # Stopped was, or will be, raised: once
 
-    def __init__(self):
+    def run(self, work):
+        """Calls `work` until it returns or is stopped. Afterwards nothing is raised in this thread: what was sent and has
+        not come is taken back. (CPython 3.12 forgets that an exception is due in one thread when it raises one in
+        another.) This has to be compiled: Stopped comes between two instructions of Python."""
         self.thread = threading.get_ident()
         self.open = True
+        try:
+            work()
+        except Stopped:
+            pass
+        finally:
+            self.open = False
+            PyThreadState_SetAsyncExc(self.thread, NULL)
 
     def stop(self):
-        """Raises Stopped in the thread as soon as it runs Python."""
-        if self.open and not self.sent:
-            self.sent = True
+        """Raises Stopped in `work` as soon as it runs Python. It may be lost, in a destructor say: call this again."""
+        if self.open:
             PyThreadState_SetAsyncExc(self.thread, <PyObject*>Stopped)
-
-    def close(self):
-        """From now on nothing is sent; what has been sent may still come."""
-        self.open = False

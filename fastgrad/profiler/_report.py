@@ -6,7 +6,7 @@ from html import escape
 from time import perf_counter
 
 import fastgrad as fg
-from fastgrad.viz._draw import html_table, page, table
+from fastgrad.viz._draw import html_table, page, shortened, table
 
 COLOURS = {"data": "#8a94a0", "forward": "#3b7dd8", "backward": "#d1642e", "optimiser": "#4c9a5d", "outside": "#c9ced5"}
 
@@ -206,8 +206,7 @@ def flame(profile, width=1140, row=22):
         tip = f"{frame.name}: {seconds(frame.time / 1e9)}, {share:.1%}, {frame.calls:,} calls"
         label = ""
         if w > 36:
-            fits = max(int((w - 8) / 6.4), 0)
-            text = frame.name if len(frame.name) <= fits else frame.name[: max(fits - 1, 0)] + "…"
+            text = shortened(frame.name, w - 8, 11.5)
             label = f'<text x="{x + 5:.1f}" y="{depth * row + 15}" font-size="11.5" fill="#fff">{escape(text)}</text>'
         colour = COLOURS.get(frame.phase, "#7a5fb0") if depth else "#5d6874"
         opacity = 1 - 0.09 * min(depth, 4) if depth else 1

@@ -132,7 +132,15 @@ def as_dot(graph):
 
 def text_width(text, size=13.0):
     """About how wide a text is: narrow letters count less."""
-    return sum(0.32 if c in "ilj.,:;'|! []()" else 0.86 if c in "mwMW@…×" else 0.6 for c in text) * size  # noqa: RUF001
+    return sum(0.32 if c in "ilj.,:;'|! []()" else 1.0 if c in "mwMW@…×" else 0.64 for c in text) * size  # noqa: RUF001
+
+
+def shortened(text, room, size):
+    """The text, or as much of its beginning as has room; "" where that is nothing."""
+    if text_width(text, size) <= room:
+        return text
+    fits = next((n for n in range(len(text), 0, -1) if text_width(text[:n] + "…", size) <= room), 0)
+    return text[:fits] + "…" if fits else ""
 
 
 def as_svg(graph, numbers=None):
