@@ -12,6 +12,7 @@ from fastgrad import nn, optim
 from fastgrad.utils.data import DataLoader, Dataset, TensorDataset
 
 from .compiling import Net, bits, compiled, inputs, labels, made
+from .control_c import control_c_after
 
 F = nn.functional
 ROWS = 22
@@ -438,15 +439,10 @@ class Counting:
 
 
 def test_control_c_ends_a_run_between_two_steps():
-    import _thread
-
     counting = Counting()
     h = fg.compile(counting.step)
-    timer = threading.Timer(0.1, _thread.interrupt_main)
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        h.run(epochs=10**9, callback=lambda now: None, every=10**8)
-    timer.join()
+    with pytest.raises(KeyboardInterrupt), control_c_after(0.1):
+        h.run(epochs=10**8, callback=lambda now: None, every=10**7)
     assert counting.b > 1000
     assert min(counting.a.item(), 2**24) == min(counting.b.item(), 2**24)
     before = counting.b.item()

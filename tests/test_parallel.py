@@ -1,6 +1,5 @@
 """`parallel_map`: the same as separate calls, to the last bit, whatever the number of threads; how it ends."""
 
-import _thread
 import os
 import signal
 import subprocess
@@ -14,6 +13,7 @@ import fastgrad as fg
 from fastgrad import nn, optim
 
 from .compiling import bits, inputs, labels
+from .control_c import control_c_after
 
 F = nn.functional
 X, Y = inputs(0, 64, 8), labels(0, 64, 3)
@@ -128,12 +128,9 @@ def test_control_c_stops_all_calls():
         finally:
             ends.append(k)
 
-    timer = threading.Timer(0.3, _thread.interrupt_main)
-    timer.start()
     before = threading.active_count()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), control_c_after(0.3):
         fg.parallel_map(call, range(4), threads=2)
-    timer.join()
     assert sorted(ends) == [0, 1]
     assert no_more_than(before)
 
@@ -237,7 +234,10 @@ def test_a_child_is_refused_the_program_that_was_running_when_it_was_forked():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT from another process")
 def test_control_c_from_outside_ends_a_process_in_a_run():
-    code = "import fastgrad as fg\nf = fg.compile(lambda: fg.ones(3) * 2)\nprint('go', flush=True)\nf.run(epochs=10**9)"
+    code = (
+        "import signal, fastgrad as fg\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "f = fg.compile(lambda: fg.ones(3) * 2)\nprint('go', flush=True)\nf.run(epochs=10**9)"
+    )
     process = subprocess.Popen(
         [sys.executable, "-P", "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
