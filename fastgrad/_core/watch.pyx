@@ -31,7 +31,8 @@ cdef extern from "Python.h":
     void raw_decref "Py_DECREF"(PyObject*)
     void raw_xincref "Py_XINCREF"(PyObject*)
     void raw_xdecref "Py_XDECREF"(PyObject*)
-    PyObject* Py_TYPE(PyObject*)
+    ctypedef struct PyTypeObject
+    PyTypeObject* Py_TYPE(PyObject*)
 
 cdef enum:              # kinds of event
     AN_OP, A_VIEW, A_NODE, A_MODULE, A_RANGE, A_CALL
@@ -339,7 +340,7 @@ cdef class Watcher:
         for i in range(n):
             t = parts[i]
             if t != NULL:
-                if not self.keep and Py_TYPE(t) == <PyObject*>Tensor:
+                if not self.keep and <PyObject*>Py_TYPE(t) == <PyObject*>Tensor:
                     t = <PyObject*>(<Tensor>t).layout
                 raw_incref(t)
             to[i] = t
@@ -612,7 +613,7 @@ cdef object watched_module(object module, tuple args, dict kwargs):
     cdef int64_t k = w.push(A_MODULE, <PyObject*>module)
     if k >= 0 and w.lines:
         w.locate(&w.log[k])
-        w.log[k].inherits = is_ours(Py_TYPE(<PyObject*>module)) and not has_hooks(module)
+        w.log[k].inherits = is_ours(<PyObject*>Py_TYPE(<PyObject*>module)) and not has_hooks(module)
     try:
         return call_unwatched(module, args, kwargs)
     finally:
