@@ -60,10 +60,10 @@ def compile_args(fast=True):
     # errno and floating-point traps are never read here, and honouring them would keep loops from being vectorised.
     # Neither option changes a result. Contraction to fused multiply-add does: each instruction set's file asks for it.
     args = ["-std=c11", "-fvisibility=hidden", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
-    args.append("-Werror=incompatible-pointer-types")  # an error by itself in newer compilers
     if not CHECKED:
         return ["-O3" if fast else "-Os", "-g0", *args]
-    args = ["-O1", "-UNDEBUG", "-fno-omit-frame-pointer", *args]
+    # What newer compilers refuse by themselves.
+    args = ["-O1", "-UNDEBUG", "-fno-omit-frame-pointer", "-Werror=incompatible-pointer-types", *args]
     # Lines are all that a sanitizer's report shows; with variables its build takes twice as long.
     return ["-g1", *args, *SANITIZERS] if BUILD == "asan" else ["-g", *args]
 
