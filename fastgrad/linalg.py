@@ -178,8 +178,8 @@ def pinv(A, *, rtol=1e-15):
 
 
 def lstsq(A, B, rcond=None, *, driver=None):
-    """The X of least |A X - B|, as (solution, residuals, rank, singular_values); A (..., m, n), m >= n, of full rank if it is to be
-    differentiated."""
+    """The X of least |A X - B|, as (solution, residuals, rank, singular_values); A (..., m, n) with m >= n, of full rank where a
+    derivative is taken."""
     if A.shape[-2] < A.shape[-1]:
         raise ShapeError(f"lstsq: expected at least as many rows as columns, got {tuple(A.shape)}")
     if is_differentiated(A) or is_differentiated(B):
