@@ -1,8 +1,9 @@
 """Linear algebra of small matrices under the names of torch.linalg: values by NumPy's LAPACK, derivatives of ops.
 
-Every function takes stacks of matrices (..., n, n) and differentiates to any order in reverse mode. (Neither vmap nor forward
-mode goes through a factorisation: pass the whole stack instead.) The rules: M. Giles, "An extended collection of matrix
-derivative results for forward and reverse mode algorithmic differentiation" (2008).
+Every function takes stacks of matrices (..., n, n), and everything in `fastgrad.func` goes through it, to any order: a batch of
+vmap is one more dimension of the stack, and a tangent is the transpose of the rule for reverse mode. The rules: M. Giles, "An
+extended collection of matrix derivative results for forward and reverse mode algorithmic differentiation" (2008); of the
+pseudoinverse: G. Golub and V. Pereyra (1973). What NumPy computes cannot stand inside `fastgrad.compile`.
 """
 
 import math
@@ -12,6 +13,7 @@ import numpy as np
 import fastgrad as fg
 from fastgrad._core import Function, ShapeError
 from fastgrad._core import _results as results
+from fastgrad._core.function import is_differentiated
 
 __all__ = [
     "LinAlgError",
@@ -68,10 +70,18 @@ def _by_numpy(name, function, *tensors):
     return tuple(give(a) for a in found) if isinstance(found, tuple) else give(found)
 
 
+class _OfMatrices(Function):
+    """A function of stacks of matrices."""
+
+    @classmethod
+    def vmap(cls, info, in_dims, *args):
+        return cls.apply(*args), 0
+
+
 # ---- solutions -----------------------------------------------------------------------------------------------------
 
 
-class _Inv(Function):
+class _Inv(_OfMatrices):
     @staticmethod
     def forward(ctx, x):
         y = _by_numpy("inv", np.linalg.inv, x)
@@ -95,7 +105,7 @@ def inv(A):
     return _Inv.apply(_square("inv", A))
 
 
-class _Solve(Function):
+class _Solve(_OfMatrices):
     @staticmethod
     def forward(ctx, a, b):
         x = _by_numpy("solve", np.linalg.solve, a, b)
@@ -106,7 +116,15 @@ class _Solve(Function):
     def backward(ctx, g):
         a, x = ctx.saved_tensors
         gb = _Solve.apply(a.mT, g)
-        return -(gb @ x.mT), gb
+        return -(gb @ x.mT) if ctx.needs_input_grad[0] else None, gb
+
+    @classmethod
+    def vmap(cls, info, in_dims, a, b):
+        if in_dims[0] is None:  # one matrix for the whole batch is factorised once: the batch is more columns
+            wide = b.movedim(0, -2)
+            x = cls.apply(a, wide.flatten(-2)).reshape(wide.shape)
+            return x.movedim(-2, 0), 0
+        return cls.apply(a, b if in_dims[1] == 0 else b.expand(info.batch_size, *b.shape)), 0
 
 
 def solve(A, B, *, left=True):
@@ -137,19 +155,38 @@ def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
     return solve(a, B, left=left)
 
 
+class _Pinv(_OfMatrices):
+    @staticmethod
+    def forward(ctx, x, rtol):
+        y = _by_numpy("pinv", lambda a: np.linalg.pinv(a, rtol), x)
+        ctx.save_for_backward(x, y)
+        return y
+
+    @staticmethod
+    def backward(ctx, g):
+        x, y = ctx.saved_tensors
+        gt = g.mT
+        left = gt @ y  # beyond the columns, and the rows, of x
+        right = y @ gt
+        return (left - x @ (y @ left)) @ y.mT + y.mT @ (right - (right @ y) @ x) - y.mT @ g @ y.mT, None
+
+
 def pinv(A, *, rtol=1e-15):
-    """The pseudoinverse V diag(1/s) U^T of a matrix (..., m, n) without singular values near 0."""
-    U, S, Vh = svd(A, full_matrices=False)
-    kept = rtol * S.amax(-1, keepdim=True) < S
-    weights = fg.where(kept, 1 / S.masked_fill(~kept, 1), 0)
-    return (Vh.mT * weights.unsqueeze(-2)) @ U.mT
+    """The pseudoinverse of a matrix (..., m, n): singular values up to rtol times the largest count as 0. The derivative is that
+    of matrices of the same rank."""
+    return _Pinv.apply(_real("pinv", A), rtol)
 
 
 def lstsq(A, B, rcond=None, *, driver=None):
-    """The X of least |A X - B|, as (solution, residuals, rank, singular_values); A (..., m, n) of full rank, m >= n."""
+    """The X of least |A X - B|, as (solution, residuals, rank, singular_values); A (..., m, n) with m >= n, of full rank where a
+    derivative is taken."""
     if A.shape[-2] < A.shape[-1]:
         raise ShapeError(f"lstsq: expected at least as many rows as columns, got {tuple(A.shape)}")
-    x = solve(A.mT @ A, A.mT @ B) if A.requires_grad or B.requires_grad else pinv(A) @ B
+    if is_differentiated(A) or is_differentiated(B):
+        q, r = qr(A)
+        x = solve(r, q.mT @ B)
+    else:
+        x = pinv(A) @ B
     residuals = (A @ x - B).square().sum(-2)
     return results.lstsq(x, residuals, matrix_rank(A), svdvals(A.detach()))
 
@@ -157,7 +194,7 @@ def lstsq(A, B, rcond=None, *, driver=None):
 # ---- determinants and factorisations -------------------------------------------------------------------------------
 
 
-class _LogDet(Function):
+class _LogDet(_OfMatrices):
     @staticmethod
     def forward(ctx, x):
         sign, value = _by_numpy("slogdet", lambda a: tuple(np.linalg.slogdet(a)), x)
@@ -176,7 +213,7 @@ def slogdet(A):
     return results.slogdet(*_LogDet.apply(_square("slogdet", A)))
 
 
-class _Det(Function):
+class _Det(_OfMatrices):
     @staticmethod
     def forward(ctx, x):
         ctx.save_for_backward(x)
@@ -206,7 +243,7 @@ def det(A):
     return _Det.apply(_square("det", A))
 
 
-class _Cholesky(Function):
+class _Cholesky(_OfMatrices):
     @staticmethod
     def forward(ctx, x):
         y = _by_numpy("cholesky", np.linalg.cholesky, x)
@@ -218,7 +255,7 @@ class _Cholesky(Function):
         (y,) = ctx.saved_tensors
         middle = fg.tril(y.mT @ g)
         middle = middle - fg.diag_embed(middle.diagonal(dim1=-2, dim2=-1)) / 2
-        s = solve(y.mT, solve(y.mT, middle.mT).mT)
+        s = solve(y.mT, solve(y, middle, left=False))
         return (s + s.mT) / 2
 
 
@@ -229,20 +266,27 @@ def cholesky(A, *, upper=False):
     return y.mT if upper else y
 
 
-class _Eigh(Function):
+def _inverse_gaps(x):
+    """1 / (x_j - x_i), 0 where i = j."""
+    same = fg.eye(x.shape[-1]).bool()
+    return (x.unsqueeze(-2) - x.unsqueeze(-1)).masked_fill(same, 1).reciprocal().masked_fill(same, 0)
+
+
+class _Eigh(_OfMatrices):
     @staticmethod
     def forward(ctx, x):
         w, v = _by_numpy("eigh", lambda a: tuple(np.linalg.eigh(a)), x)
         ctx.save_for_backward(w, v)
+        ctx.set_materialize_grads(False)
         return w, v
 
     @staticmethod
     def backward(ctx, gw, gv):
         w, v = ctx.saved_tensors
-        gaps = w.unsqueeze(-2) - w.unsqueeze(-1)
-        eye = fg.eye(w.shape[-1]).bool()
-        turned = (v.mT @ gv) / gaps.masked_fill(eye, math.inf)
-        return v @ (fg.diag_embed(gw) + turned) @ v.mT
+        core = 0 if gw is None else fg.diag_embed(gw)
+        if gv is not None:
+            core = core + (v.mT @ gv) * _inverse_gaps(w)
+        return v @ core @ v.mT
 
 
 def eigh(A, UPLO="L"):
@@ -260,39 +304,47 @@ def eigvalsh(A, UPLO="L"):
     return eigh(A, UPLO).eigenvalues
 
 
-class _Svd(Function):
+class _Svd(_OfMatrices):
     @staticmethod
     def forward(ctx, x):
         found = _by_numpy("svd", lambda a: tuple(np.linalg.svd(a, full_matrices=False)), x)
         ctx.save_for_backward(*found)
+        ctx.set_materialize_grads(False)
         return found
 
     @staticmethod
     def backward(ctx, gu, gs, gvh):
         u, s, vh = ctx.saved_tensors
-        v, gv, n = vh.mT, gvh.mT, s.shape[-1]
-        squares = s * s
-        eye = fg.eye(n).bool()
-        gaps = (squares.unsqueeze(-2) - squares.unsqueeze(-1)).masked_fill(eye, math.inf)
+        gaps = _inverse_gaps(s * s) if gu is not None or gvh is not None else None
+        core = 0 if gs is None else fg.diag_embed(gs)
+        beyond = 0
         skew = lambda m: m - m.mT  # noqa: E731
-        core = skew(u.mT @ gu) / gaps * s.unsqueeze(-2) + s.unsqueeze(-1) * (skew(vh @ gv) / gaps)
-        g = u @ (core + fg.diag_embed(gs)) @ vh
-        if u.shape[-2] > n:
-            g = g + (gu - u @ (u.mT @ gu)) / s.unsqueeze(-2) @ vh
-        if v.shape[-2] > n:
-            g = g + u / s.unsqueeze(-2) @ (gv - v @ (vh @ gv)).mT
-        return g
+        if gu is not None:
+            core = core + skew(u.mT @ gu) * gaps * s.unsqueeze(-2)
+            if u.shape[-2] > s.shape[-1]:
+                beyond = (gu - u @ (u.mT @ gu)) / s.unsqueeze(-2) @ vh
+        if gvh is not None:
+            core = core + s.unsqueeze(-1) * skew(vh @ gvh.mT) * gaps
+            if vh.shape[-1] > s.shape[-1]:
+                beyond = beyond + u / s.unsqueeze(-2) @ (gvh - (gvh @ vh.mT) @ vh)
+        return u @ core @ vh + beyond
+
+
+class _FullSvd(_OfMatrices):
+    @staticmethod
+    def forward(ctx, x):
+        return _by_numpy("svd", lambda a: tuple(np.linalg.svd(a)), x)
 
 
 def svd(A, full_matrices=True, *, driver=None):
     """(U, S, Vh) with A = U diag(S) Vh, singular values descending; U (..., m, k), Vh (..., k, n) with k = min(m, n), or square
-    ones if `full_matrices`, which have no derivative. Gradients want singular values that differ."""
+    ones if `full_matrices`, which have no derivative. Gradients through U and Vh want singular values that differ."""
     _real("svd", A)
-    if full_matrices and A.shape[-1] != A.shape[-2]:
-        if A.requires_grad and fg.is_grad_enabled():
-            raise RuntimeError("svd: full_matrices=True has no derivative for a matrix that is not square; pass False")
-        return results.svd(*_by_numpy("svd", lambda a: tuple(np.linalg.svd(a)), A))
-    return results.svd(*_Svd.apply(A))
+    if not full_matrices or A.shape[-1] == A.shape[-2]:
+        return results.svd(*_Svd.apply(A))
+    if is_differentiated(A) and (fg.is_grad_enabled() or is_differentiated(A, tangents_only=True)):
+        raise RuntimeError("svd: full_matrices=True has no derivative for a matrix that is not square; pass False")
+    return results.svd(*_FullSvd.apply(A))
 
 
 def svdvals(A, *, driver=None):
@@ -300,7 +352,7 @@ def svdvals(A, *, driver=None):
     return svd(A, full_matrices=False).S
 
 
-class _Qr(Function):
+class _Qr(_OfMatrices):
     @staticmethod
     def forward(ctx, x):
         q, r = _by_numpy("qr", lambda a: tuple(np.linalg.qr(a)), x)
@@ -313,7 +365,7 @@ class _Qr(Function):
         m = r @ gr.mT - gq.mT @ q
         lower = fg.tril(m, -1)
         symmetric = lower + lower.mT + fg.diag_embed(m.diagonal(dim1=-2, dim2=-1))
-        return solve(r, (gq + q @ symmetric).mT).mT
+        return solve(r.mT, gq + q @ symmetric, left=False)
 
 
 def qr(A, mode="reduced"):

@@ -173,6 +173,59 @@ def test_bits_inside_transforms(name):
     assert_same([transform(lambda x: checkpoint(lambda x: part(checkpoint(part, x)), x), x, v)], [expected])
 
 
+W = leaf(4, seed=2)
+
+
+def wave(x):
+    return ((x * W).sin() * x).exp()
+
+
+def total(x):
+    return wave(x).sum()
+
+
+# Functions that differentiate by themselves; `run` calls a function, through a checkpoint or not.
+DIFFERENTIATING = {
+    "func.grad": lambda x, run: T.grad(total)(x) * x.cos(),
+    "of two things": lambda x, run: T.grad(lambda y: (wave(x) * wave(y)).sum())(x * 2) * x.cos(),
+    "autograd.grad": lambda x, run: grad(total(x), x, create_graph=True)[0] * x,
+    "by a value inside": lambda x, run: (lambda y: grad(total(y), y, create_graph=True)[0] * y)(x * 1.5),
+    "hvp": lambda x, run: T.hvp(total, x, x.sin()),
+    "jvp": lambda x, run: T.jvp(wave, (x,), (x.sin(),))[1],
+    "hessian": lambda x, run: T.hessian(total)(x[0]).sum(0) * x,
+    "vmap of grad": lambda x, run: T.vmap(T.grad(total))(x) * x,
+    "one after the other": lambda x, run: T.grad(total)(T.grad(total)(x).tanh()),
+    "second": lambda x, run: T.grad(lambda x: (T.grad(total)(x) ** 2).sum())(x) * x,
+    "linearize": lambda x, run: T.linearize(wave, x)[1](x.cos()),
+    "checkpoints inside": lambda x, run: T.grad(lambda x: run(wave, run(wave, x).tanh()).sum())(x) * x,
+    "nested": lambda x, run: run(lambda x: T.grad(lambda x: run(wave, x).sum())(x) * x.cos(), x).sin(),
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENTIATING)
+def test_a_function_may_differentiate_by_itself(name):
+    x, v = leaf(3, 4), leaf(3, 4, seed=1).detach()
+
+    def results(run):
+        f = lambda x: run(lambda x: DIFFERENTIATING[name](x, run), x)  # noqa: E731
+        first = grad((f(x) ** 2).sum(), (x, W), create_graph=True)
+        second = grad(sum((g * g).sum() for g in first), (x, W), create_graph=True)
+        found = [*first, *second, *grad(sum((g * g).sum() for g in second), (x, W))]
+        found += [T.hvp(lambda x: (f(x) ** 2).sum(), x.detach(), v), T.jacrev(f)(x.detach())]
+        if "autograd.grad" not in name and "inside" not in name:  # which has no place in vmap and jvp
+            found += [T.jacfwd(f)(x.detach()), T.vmap(T.jacrev(f))(x.detach()[None])]
+        return found
+
+    assert_same(results(checkpoint), results(lambda f, *args: f(*args)))
+    assert_same(results(lambda f, x: checkpoint(lambda x: checkpoint(f, x), x)), results(lambda f, x: f(x)))
+
+
+def test_differentiating_by_what_a_function_closes_over_is_an_error():
+    y = checkpoint(lambda x: grad(total(x), W, create_graph=True)[0] * x, leaf(3, 4))
+    with pytest.raises(RuntimeError, match="a checkpoint's second run.*pass what is differentiated by as an argument"):
+        y.sum().backward()
+
+
 def test_what_a_function_closes_over_is_again_a_batch_or_has_its_tangent():
     x, v, w = leaf(3, 4).detach(), leaf(3, 4, seed=1).detach(), leaf(4, seed=2).detach()
 

@@ -154,3 +154,24 @@ def test_tangents_are_never_written():
     v = t(V)
     F.jvp(written, (t(A),), (v,))
     assert v.numpy().tolist() == V.tolist()
+
+
+def test_a_backward_of_ones_own_may_write_into_a_view_under_forward_mode():
+    """In a run that does not record: the tangent of what is written goes to the view's base."""
+
+    class Cube(fg.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x**3
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            slopes = fg.zeros(3, dtype=x.dtype)
+            slopes[1:] = 3 * x * x
+            return g * slopes[1:]
+
+    x = fg.tensor([1.0, 2.0], dtype=fg.float64)
+    assert F.hvp(lambda x: Cube.apply(x).sum(), x, fg.ones_like(x)).tolist() == [6.0, 12.0]
+    assert F.jvp(F.grad(lambda x: Cube.apply(x).sum()), (x,), (fg.ones_like(x),))[1].tolist() == [6.0, 12.0]

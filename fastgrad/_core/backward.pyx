@@ -625,7 +625,8 @@ cdef int check_met(list outputs, list wanted, uint32_t me) except -1:
         else:
             return 0
     raise RuntimeError("backward: this graph is being differentiated by another run that has not ended (another thread, or a "
-                       "backward call inside a hook or a custom function); give each its own graph")
+                       "backward call inside a hook, a custom function or a checkpoint's second run); give each its own graph, "
+                       "or pass what is differentiated by as an argument")
 
 
 cdef bint other_leaves(order_t* order) noexcept:

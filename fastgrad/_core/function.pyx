@@ -57,8 +57,10 @@ cdef Done run(rule, list args):
             if type(x) is Tensor:
                 settle(<Tensor>x)
                 level = max(level, newest_batch(<Tensor>x))
-        if level:
+        # One value with a batch of tangents stays one value, but for a jvp that may compute by other means than operations.
+        if level and (flags & BOXED or (has_own_vmap(rule) and has_jvp(rule))):
             return on_batches(rule, args, level)
+        level = 0
         for x in args:
             if type(x) is Tensor and (<Tensor>x).flags & DUAL:
                 c = live(<Tensor>x)
@@ -177,6 +179,10 @@ cdef bint has_backward(rule):
     return has_backward(rule.rule) if isinstance(rule, Batched) else rule.backward is not Function.backward
 
 
+cdef bint has_own_vmap(rule):
+    return not isinstance(rule, Batched) and rule.vmap is not Function.vmap
+
+
 cdef object at_level(Done done, list args, needs):
     """The context as of one level: what was saved of inputs and outputs is what they are there."""
     ctx = Context.__new__(Context)
@@ -231,7 +237,7 @@ cdef Done on_batches(rule, list args, uint32_t level):
         dims.append(batch)
         values.append(physical(<Tensor>x, level, level_of(level).size) if batch else x)
     if not isinstance(rule, Batched):
-        own = rule.vmap is not Function.vmap
+        own = has_own_vmap(rule)
         if own and rule.generate_vmap_rule:
             raise RuntimeError(f"{rule.__name__}: it has a vmap of its own and generate_vmap_rule=True; leave one of them out")
         if own:

@@ -73,8 +73,9 @@ cdef Attrs unslice_attrs(Tensor base, int64_t extent):
 
 
 cdef inline int note_view(Tensor out, Tensor x, int kind, const fg_thread* here) except -1:
-    # Views made inside a backward run that does not record never reach in-place writes: they need no record.
-    if here.runs and not here.recording:
+    # Views made inside a backward run that does not record need no record: a write into one is history to nobody, unless it
+    # carries a tangent, which goes to the base.
+    if here.runs and not here.recording and not here.nlevels:
         return 0
     cdef View w = View.__new__(View)
     if x.view is None:

@@ -2,9 +2,10 @@
 
 Design. Hooks on what the tape saves, not a custom function: so gradients flow to whatever the function reads, arguments or not,
 `autograd.grad` and `create_graph` work, and calls nest. While the function runs for the first time, each save becomes a
-place, which holds nothing. When backward reads the first of them, the function runs again from its kept arguments, what its
-nodes save goes into the places, in the same order, and the run ends with the last one. A place is given up with its node, so
-memory falls as backward proceeds. The numbers are the same operations on the same operands: gradients are equal bit by bit.
+place, which is emptied when the function returns: until then the function may differentiate by itself. When backward reads the
+first of them, the function runs again from its kept arguments, what its nodes save goes into the places, in the same order,
+and the run ends with the last one. So the first run takes no more memory than the second, and a place is given up with its
+node: memory falls as backward proceeds. The numbers are the same operations on the same operands: gradients are equal bit by bit.
 Arguments are kept as a save is, so an outer checkpoint computes those of an inner one again. What they are in transforms
 (batches of vmap, tensors with tangents) is noted beside the plain tensors they consist of; those transforms are under way again.
 """
@@ -41,7 +42,11 @@ class _Place:
     def __init__(self, call, t):
         self.call = call
         self.meta = (tuple(t.shape), t.dtype)
-        self.tensor = self.version = None
+        self.put(t)
+
+    def put(self, t):
+        self.tensor = t
+        self.version = None if t is None else t._version
 
     def read(self):
         if self.tensor is None:
@@ -71,8 +76,11 @@ class _Call:
         self.places.append(weakref.ref(place))
         return place
 
-    def forget_random(self):
-        """Where the function drew no random numbers, the generator need not go back."""
+    def end(self):
+        """The first run is over. Where it drew no random numbers, the generator need not go back for the second."""
+        for place in self.places:
+            if place() is not None:
+                place().put(None)
         if self.random is not None and self.random.tolist() == get_rng_state().tolist():
             self.random = None
 
@@ -97,10 +105,10 @@ class _Call:
                     raise CheckpointError(f"checkpoint: the function did something else when it ran again: save {filled - 1} "
                                           f"was {place.meta[0]} {place.meta[1]} and is {tuple(t.shape)} {t.dtype}; it must "
                                           f"not depend on anything that changes, but random numbers")  # fmt: skip
-                place.tensor = t
-                place.version = t._version
+                place.put(t)
             if filled == len(self.places):
                 raise _Enough
+            return t
 
         with contextlib.ExitStack() as stack:
             stack.enter_context(only_levels(self.levels))
@@ -110,7 +118,7 @@ class _Call:
                 set_rng_state(self.random)
             stack.enter_context(self.context)
             stack.enter_context(enable_grad())
-            stack.enter_context(saved_tensors_hooks(fill, _never))
+            stack.enter_context(saved_tensors_hooks(fill, _itself))
             try:
                 self.function(*args, **kwargs)
             except _Enough:
@@ -125,10 +133,8 @@ def _kept(x):
     return [(Kept(part), part.requires_grad) for part in parts], how
 
 
-def _never(packed):
-    raise CheckpointError(
-        "checkpoint: the function differentiates inside a value that it saves; it cannot be run again"
-    )
+def _itself(t):
+    return t
 
 
 def checkpoint(
@@ -145,7 +151,8 @@ def checkpoint(
     Gradients are equal bit by bit to those without, memory is that of the arguments until backward comes to them, and the
     price is one more run of the function. Calls may be nested, arguments and results may be containers, and parameters that the
     function reads get their gradients. It runs again with gradients enabled and the random numbers it had; other state that it
-    changes, such as running statistics, it changes twice.
+    changes, such as running statistics, it changes twice. It may itself differentiate, by the transforms of `fastgrad.func` or
+    `autograd.grad`: by the latter with respect to its arguments and what it computes from them, not to what it closes over.
 
     Args:
         function: a function or module.
@@ -174,10 +181,11 @@ def checkpoint(
         with first:
             return function(*args, **kwargs)
     call = _Call(function, args, kwargs, preserve_rng_state, second, determinism_check == "default")
-    with first, saved_tensors_hooks(call.take, _Place.read):
-        result = function(*args, **kwargs)
-    call.forget_random()
-    return result
+    try:
+        with first, saved_tensors_hooks(call.take, _Place.read):
+            return function(*args, **kwargs)
+    finally:
+        call.end()
 
 
 def checkpoint_sequential(functions, segments, input, use_reentrant=None, preserve_rng_state=True):
