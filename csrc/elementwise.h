@@ -2,7 +2,8 @@
  *     name, how many parameters it reads (p, q, r = f[0], f[1], f[2] of the attributes), value from the inputs a, b, c.
  * ARITHMETIC lines (name, value) have two inputs and loops of their own where one is a single number. TEST lines (name,
  * inputs, value) write bools; SELECT reads a bool first. POWER lines have faster values for the single exponents 1, 2,
- * 3 and 1/2. WITHIN lines (name, test, value, value) take the first value where all elements of a block pass the test.
+ * 3 and 1/2. WITHIN lines (name, measure, limit, value, value) take the first value where the measure, an unsigned integer, of all
+ * elements of a block is below the limit.
  * `t` is the dtype: constants are cast to it.
  * A NaN must reach the result, so comparisons are written for the branch that a NaN takes. */
 
@@ -39,10 +40,10 @@ UNARY(trunc, 0, fg_trunc(a))
 UNARY(frac, 0, a - fg_trunc(a))
 
 /* exponentials and logarithms */
-WITHIN(exp, fg_exp_is_normal(a), fg_exp_normal(a), fg_exp(a))
+WITHIN(exp, fg_magnitude(a), fg_exp_limit((t)0), fg_exp_normal(a), fg_exp(a))
 UNARY(exp2, 0, fg_exp2(a))
 UNARY(expm1, 0, fg_expm1(a))
-WITHIN(log, fg_is_normal(a), fg_log_normal(a), fg_log(a))
+WITHIN(log, fg_above_normal(a), fg_log_limit((t)0), fg_log_normal(a), fg_log(a))
 UNARY(log2, 0, fg_log2(a))
 UNARY(log10, 0, fg_log10(a))
 UNARY(log1p, 0, fg_log1p(a))
@@ -51,8 +52,8 @@ BINARY(logaddexp, 0, a == b ? a + (t)0.6931471805599453 : (a > b ? a : b) + fg_l
 BINARY(xlogy, 0, (a == 0) & (b == b) ? 0 : a * fg_log(b))
 
 /* trigonometric, hyperbolic, error functions */
-WITHIN(sin, fg_in_quadrants(a), fg_sin(a), fg_any_sin(a))
-WITHIN(cos, fg_in_quadrants(a), fg_cos(a), fg_any_cos(a))
+WITHIN(sin, fg_magnitude(a), fg_quadrants_limit((t)0), fg_sin(a), fg_any_sin(a))
+WITHIN(cos, fg_magnitude(a), fg_quadrants_limit((t)0), fg_cos(a), fg_any_cos(a))
 UNARY(tan, 0, fg_tan(a))
 UNARY(asin, 0, fg_asin(a))
 UNARY(acos, 0, fg_acos(a))
@@ -71,7 +72,7 @@ UNARY(relu, 0, 0 > a ? 0 : a)
 UNARY(leaky_relu, 1, a > 0 ? a : a * p)
 UNARY(threshold, 2, a <= p ? q : a)
 UNARY(softplus, 2, fg_softplus(a, p, q))
-UNARY(gelu, 0, a * fg_normal_cdf(a))
+UNARY(gelu, 0, fg_gelu(a))
 UNARY(gelu_tanh, 0, a * fg_gelu_gate(a))
 UNARY(silu, 0, a * fg_sigmoid(a))
 UNARY(mish, 0, a * fg_tanh_softplus(a))

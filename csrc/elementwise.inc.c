@@ -49,23 +49,25 @@
                                                 : FG_SET(name##_loop));     \
     }
 enum { FG_SET(BLOCK) = 256 };
-#define WITHIN(name, ...)                     \
-    WITHIN_OF(name##_f32, float, __VA_ARGS__) \
-    WITHIN_OF(name##_f64, double, __VA_ARGS__)
-#define WITHIN_OF(name, T, test, value, otherwise)                                                                   \
+#define WITHIN(name, ...)                               \
+    WITHIN_OF(name##_f32, float, uint32_t, __VA_ARGS__) \
+    WITHIN_OF(name##_f64, double, uint64_t, __VA_ARGS__)
+#define WITHIN_OF(name, T, U, measure, limit, value, otherwise)                                                      \
     LOOP(name##_within, T, T, T, LOAD_1, P_0, value)                                                                 \
     LOOP(name##_anywhere, T, T, T, LOAD_1, P_0, otherwise)                                                           \
     static void FG_SET(name##_loop)(int64_t n, void *py, const void *pa, const void *pb, const void *pc,             \
                                     const fg_attrs *at) {                                                            \
+        typedef T t;                                                                                                 \
         for (int64_t start = 0; start < n; start += FG_SET(BLOCK)) {                                                 \
             const T *x = (const T *)pa + start;                                                                      \
             int64_t size = n - start < FG_SET(BLOCK) ? n - start : FG_SET(BLOCK);                                    \
-            int all = 1;                                                                                             \
+            U most = 0; /* the maximum of integers is one instruction, that of floats with their NaN is not */       \
             for (int64_t i = 0; i < size; i++) {                                                                     \
                 const T a = x[i];                                                                                    \
-                all &= (test);                                                                                       \
+                most = (measure) > most ? (measure) : most;                                                          \
             }                                                                                                        \
-            (all ? FG_SET(name##_within_loop) : FG_SET(name##_anywhere_loop))(size, (T *)py + start, x, pb, pc, at); \
+            (most < limit ? FG_SET(name##_within_loop) : FG_SET(name##_anywhere_loop))(size, (T *)py + start, x, pb, \
+                                                                                       pc, at);                      \
         }                                                                                                            \
     }                                                                                                                \
     KERNEL_1(name)

@@ -36,8 +36,6 @@ static inline float fg_any_sin_f32(float x) { return sinf(x); }
 static inline float fg_any_cos_f32(float x) { return cosf(x); }
 static inline double fg_any_sin_f64(double x) { return sin(x); }
 static inline double fg_any_cos_f64(double x) { return cos(x); }
-static inline int fg_in_quadrants_f32(float x) { return fabsf(x) < FG_QUADRANTS_F32; }
-static inline int fg_in_quadrants_f64(double x) { return fabs(x) < FG_QUADRANTS_F64; }
 
 /* Python's division: the remainder has the divisor's sign, the quotient is rounded down. */
 #define FG_DIVISION(T, s)                                                                         \
@@ -102,13 +100,15 @@ FG_SOFTPLUS(double, f64)
 #define fg_rint(x) FG_TYPED(rint, x)(x)
 #define fg_trunc(x) FG_TYPED(trunc, x)(x)
 #define fg_exp(x) FG_TYPED(exp, x)(x)
-#define fg_exp_is_normal(x) FG_TYPED(exp_is_normal, x)(x)
+#define fg_magnitude(x) FG_TYPED(magnitude, x)(x)
+#define fg_exp_limit(x) FG_TYPED(exp_limit, x)(x)
 #define fg_exp_normal(x) FG_TYPED(exp_normal, x)(x)
 #define fg_exp_negative(x) FG_TYPED(exp_negative, x)(x)
 #define fg_exp2(x) FG_TYPED(exp2, x)(x)
 #define fg_expm1(x) FG_TYPED(expm1, x)(x)
 #define fg_log(x) FG_TYPED(log, x)(x)
-#define fg_is_normal(x) FG_TYPED(is_normal, x)(x)
+#define fg_above_normal(x) FG_TYPED(above_normal, x)(x)
+#define fg_log_limit(x) FG_TYPED(log_limit, x)(x)
 #define fg_log_normal(x) FG_TYPED(log_normal, x)(x)
 #define fg_log2(x) FG_TYPED(log2, x)(x)
 #define fg_log10(x) FG_TYPED(log10, x)(x)
@@ -117,7 +117,7 @@ FG_SOFTPLUS(double, f64)
 #define fg_cos(x) FG_TYPED(cos, x)(x)
 #define fg_any_sin(x) FG_TYPED(any_sin, x)(x)
 #define fg_any_cos(x) FG_TYPED(any_cos, x)(x)
-#define fg_in_quadrants(x) FG_TYPED(in_quadrants, x)(x)
+#define fg_quadrants_limit(x) FG_TYPED(quadrants_limit, x)(x)
 #define fg_tan(x) FG_TYPED(tan, x)(x)
 #define fg_asin(x) FG_TYPED(asin, x)(x)
 #define fg_acos(x) FG_TYPED(acos, x)(x)
@@ -128,7 +128,7 @@ FG_SOFTPLUS(double, f64)
 #define fg_erf(x) FG_TYPED(erf, x)(x)
 #define fg_erfc(x) FG_TYPED(erfc, x)(x)
 #define fg_sigmoid(x) FG_TYPED(sigmoid, x)(x)
-#define fg_normal_cdf(x) FG_TYPED(normal_cdf, x)(x)
+#define fg_gelu(x) FG_TYPED(gelu, x)(x)
 #define fg_log1p_exp_below(x) FG_TYPED(log1p_exp_below, x)(x)
 #define fg_softplus(x, beta, limit) FG_TYPED(softplus, x)(x, beta, limit)
 #define fg_logsigmoid(x) FG_TYPED(logsigmoid, x)(x)

@@ -19,6 +19,8 @@ static inline uint64_t fg_bits_f64(double x) {
     return bits;
 }
 
+static inline uint64_t fg_magnitude_f64(double x) { return fg_bits_f64(x) & UINT64_C(0x7fffffffffffffff); }
+
 #define FG_ROUND_F64 0x1.8p52
 #define FG_LOG2E_F64 0x1.71547652b82fep+0
 #define FG_LN2_HI_F64 0x1.62e42fefa2p-1
@@ -49,7 +51,7 @@ static inline double fg_exp_f64(double x) { /* 1.1 ulp */
 }
 
 /* The same where the result and its inverse are normal numbers. */
-static inline int fg_exp_is_normal_f64(double x) { return fabs(x) < 708; }
+static inline uint64_t fg_exp_limit_f64(double x) { return (void)x, UINT64_C(0x4086200000000000); } /* of 708 */
 static inline double fg_exp_normal_f64(double x) {
     double shifted = x * FG_LOG2E_F64 + (FG_ROUND_F64 + 1023); /* a shift of its bits makes 2^n of it */
     double n = shifted - (FG_ROUND_F64 + 1023);
@@ -129,7 +131,8 @@ static inline double fg_log_f64(double x) { /* 1 ulp */
 }
 
 /* The same for a normal number. */
-static inline int fg_is_normal_f64(double x) { return (x >= 0x1p-1022) & (x < INFINITY); }
+static inline uint64_t fg_above_normal_f64(double x) { return fg_bits_f64(x) - UINT64_C(0x10000000000000); }
+static inline uint64_t fg_log_limit_f64(double x) { return (void)x, UINT64_C(0x7fe0000000000000); }
 static inline double fg_log_normal_f64(double x) {
     uint64_t bits = fg_bits_f64(x) + (UINT64_C(1024) << 52) - UINT64_C(0x3fe6a09e667f3bcd);
     double k = fg_from_bits_f64((bits >> 52) + fg_bits_f64(FG_ROUND_F64)) - (FG_ROUND_F64 + 1024);
@@ -159,8 +162,8 @@ static inline double fg_log1p_f64(double x) { /* 1.5 ulp */
 
 static inline double fg_log1p_unit_f64(double u) { return fg_log1p_f64(u); } /* 0 <= u <= 1 */
 
-/* x - n * pi/2 for |x| < FG_QUADRANTS_F64, and the low bits of n. */
-#define FG_QUADRANTS_F64 1.6e6
+/* x - n * pi/2 for |x| < 1.6e6, and the low bits of n. */
+static inline uint64_t fg_quadrants_limit_f64(double x) { return (void)x, UINT64_C(0x41386a0000000000); } /* of 1.6e6 */
 static inline double fg_quadrant_f64(double x, uint64_t *n) {
     double shifted = x * 0x1.45f306dc9c883p-1 + FG_ROUND_F64;
     double k = shifted - FG_ROUND_F64;
@@ -196,6 +199,7 @@ static inline double fg_cos_f64(double x) { /* 1.5 ulp */
 static inline double fg_erf_f64(double x) { return erf(x); }
 static inline double fg_erfc_f64(double x) { return erfc(x); }
 static inline double fg_normal_cdf_f64(double x) { return 0.5 * erfc(x * -0x1.6a09e667f3bcdp-1); }
+static inline double fg_gelu_f64(double x) { return x * fg_normal_cdf_f64(x); }
 static inline double fg_normal_f64(double x, double *slope) { /* the function, and x times its derivative */
     double y = fabs(x) > 40 ? copysign(40, x) : x;
     *slope = y * 0x1.9884533d43651p-2 * fg_exp_f64(y * y * -0.5);
