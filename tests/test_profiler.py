@@ -14,6 +14,7 @@ import pytest
 
 import fastgrad as fg
 from fastgrad.profiler import compare, profile, record_function
+from fastgrad.profiler._roofline import SIZES, _Labels, ceilings, meet
 from fastgrad.utils.data import DataLoader, TensorDataset
 
 F = fg.nn.functional
@@ -121,6 +122,36 @@ def test_roofline(trained):
     flops, moved = 2 * 10 * 8 * 16 + 2 * 10 * 16 * 4, 4 * (80 + 128 + 16 + 160 + 160 + 64 + 4 + 40)
     assert linear["intensity"] == pytest.approx(flops / moved)
     assert linear["reached"] == pytest.approx(linear["gflops"] / linear["ceiling"]) and linear["ceiling"] > 0
+
+
+def test_nothing_reaches_more_than_its_ceiling():
+    x, small = fg.randn(64, 256), fg.randn(8, 8)
+    weight = fg.randn(256, 256)
+    with profile() as prof, fg.no_grad():
+        for _ in range(30):
+            (x @ weight).relu().mul(x).add_(x)
+            small.relu()
+    top = ceilings()
+    rates = list(top.gbytes.values())
+    assert rates == sorted(rates, reverse=True) and rates[-1] > 0
+    assert top.bandwidth(100) == top.bandwidth(SIZES[0]) == rates[0] and top.bandwidth(10**9) == rates[-1]
+    assert top.least(1000, 1) == 1000 / top.gflops and top.least(1, 100) == 100 / rates[0]
+    for row in prof.roofline():
+        assert 0 < row["reached"] < 1.25, row  # others may have had the machine while the ceilings were measured
+        assert row["ceiling"] <= 1.0001 * min(top.gflops, rates[0] * row["intensity"])
+
+
+def test_labels_of_the_roofline_are_beside_dots_and_other_labels():
+    dots = [(100, 100, 10), (125, 100, 10), (100, 125, 10), (100, 100, 4)]
+    labels = _Labels(dots, (0, 0, 200, 200))
+    labels.keep_clear(50, 60, -30, 60)
+    before = len(labels.taken)
+    places = [labels.place(*dot, "kernel_vjp") for dot in dots]
+    assert any(places)
+    boxes = labels.taken[before:]
+    assert len(boxes) == sum(place is not None for place in places)
+    for k, box in enumerate(boxes):
+        assert labels.inside(box) and not any(meet(box, other) for other in labels.taken[: before + k])
 
 
 def test_plot_says_what_it_needs(trained, monkeypatch):

@@ -116,6 +116,12 @@ class _Labels:
         self.taken = [(x - r, y - r, x + r, y + r) for x, y, r in dots]
         self.frame = frame
 
+    def keep_clear(self, x, y, angle, wide, size=11.5):
+        """Of a turned text around (x, y): a row of squares."""
+        for k in range(-int(wide / 2), int(wide / 2), int(size)):
+            cx, cy = x + k * math.cos(math.radians(angle)), y + k * math.sin(math.radians(angle))
+            self.taken.append((cx - size / 2, cy - size, cx + size / 2, cy + size / 2))
+
     def place(self, x, y, r, text, size=11.5):
         """(x, y, anchor) of the text of a dot, or None where there is no room."""
         w, up, down = text_width(text, size), 0.75 * size, 0.25 * size
@@ -175,7 +181,10 @@ def roofline(profile, width=1140, height=430):
     for e in range(y0, y1 + 1):
         parts.append(f'<path d="M{left} {py(10**e):.1f} H{width - right}" stroke="#edf0f3"/>')
         text(left - 7, py(10**e) + 4, f"{10.0**e:g}", "end")
-    slope = math.degrees(math.atan2(py(1) - py(10), px(10) - px(1)))
+    most = max((d["seconds"] for d in dots), default=1)
+    circles = [(px(d["intensity"]), py(d["gflops"]), 4 + 9 * math.sqrt(d["seconds"] / most)) for d in dots]
+    labels = _Labels(circles, (left, above, width - right, height - bottom))
+    slope = -math.degrees(math.atan2(py(1) - py(10), px(10) - px(1)))
     for size, rate in top.gbytes.items():
         start, ridge = max(10.0**x0, 10.0**y0 / rate), top.gflops / rate
         colour = "#1c2733" if rate == slowest else "#9aa5b1"
@@ -183,18 +192,21 @@ def roofline(profile, width=1140, height=430):
             f'<path d="M{px(start):.1f} {py(start * rate):.1f} L{px(ridge):.1f} {py(top.gflops):.1f}" fill="none" '
             f'stroke="{colour}" stroke-width="2"/>'
         )
-        at = start**0.72 * ridge**0.28
+        label = f"{size_text(size)} a call: {rate:.0f} GB/s"
+        at = start * 10 ** ((text_width(label, 11.5) / 2 + 12) * math.cos(math.radians(slope)) / (px(10) - px(1)))
         x, y = px(at), py(at * rate) - 6
+        labels.keep_clear(x, y, slope, text_width(label, 11.5))
         text(
-            x, y, f"{size_text(size)} a call: {rate:.0f} GB/s", "middle", colour.replace("#9aa5b1", "#66727f"),
-            extra=f' transform="rotate({-slope:.1f} {x:.1f} {y:.1f})"',
-        )  # fmt: skip
+            x,
+            y,
+            label,
+            fill=colour.replace("#9aa5b1", "#66727f"),
+            extra=f' transform="rotate({slope:.1f} {x:.1f} {y:.1f})"',
+        )
     parts.append(
         f'<path d="M{px(top.gflops / fastest):.1f} {py(top.gflops):.1f} H{width - right}" stroke="#1c2733" stroke-width="2"/>'
     )
     text(width - right, py(top.gflops) - 7, f"{top.gflops:.0f} GFLOP/s", "end", "#1c2733")
-    most = max((d["seconds"] for d in dots), default=1)
-    circles = [(px(d["intensity"]), py(d["gflops"]), 4 + 9 * math.sqrt(d["seconds"] / most)) for d in dots]
     for d, (x, y, r) in zip(dots, circles, strict=True):
         tip = f"{d['name']}: {d['gflops']:.2f} GFLOP/s, {d['intensity']:.2f} FLOP/byte, {size_text(d['bytes_per_call'])} a call"
         tip += f", {d['reached']:.0%} of its ceiling"
@@ -203,7 +215,6 @@ def roofline(profile, width=1140, height=430):
             f"<g><title>{escape(tip)}</title>"
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{r:.1f}" fill="{colour}" fill-opacity="0.75" stroke="#fff"/></g>'
         )
-    labels = _Labels(circles, (left, above, width - right, height - bottom))
     for d, (x, y, r) in zip(dots, circles, strict=True):
         place = labels.place(x, y, r, d["name"])
         if place is not None:
