@@ -8,6 +8,7 @@ of build has its own folder, since neither Cython nor the compiler notices that 
 """
 
 import os
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from glob import glob
@@ -109,6 +110,24 @@ def source(pyx):
     return pyx if changed else generated
 
 
+# Where Cython's code for keywords raises, and what it calls there instead (csrc/keywords.h): the only place for "did you
+# mean" that costs a call nothing.
+KEYWORDS = "/* ParseKeywordsImpl (used by ParseKeywords) */", "/* ParseKeywords */"
+UNEXPECTED = re.compile(
+    r"PyErr_Format\(PyExc_TypeError,\s*\"%s\(\) got an unexpected keyword argument '%U'\",\s*function_name, key\);"
+)
+
+
+def suggest_keywords(generated):
+    """Has a C file that Cython made name the keyword that is nearest to one that a function does not take."""
+    path = Path(generated)
+    before, begin, rest = path.read_text("utf-8").partition(KEYWORDS[0])
+    parse, end, after = rest.partition(KEYWORDS[1])
+    parse, found = UNEXPECTED.subn("fg_unexpected_keyword(function_name, key, argnames);", parse)
+    if found:
+        path.write_text(f'{before}{begin}\n#include "keywords.h"{parse}{end}{after}', "utf-8")
+
+
 def extension(pyx):
     module = Path(pyx).stem
     name = f"fastgrad._core.{module}"
@@ -123,15 +142,19 @@ def extension(pyx):
     )
 
 
+EXTENSIONS = cythonize(
+    [extension(pyx) for pyx in sorted(glob("fastgrad/_core/*.pyx"))],
+    build_dir=GENERATED,
+    compiler_directives=DIRECTIVES,
+    force=True,  # `source` has decided
+    annotate=BUILD == "debug",  # the HTML that shows which lines call into Python
+    nthreads=JOBS if sys.platform == "linux" else 0,  # elsewhere the workers would run this file again
+)
+for ext in EXTENSIONS:
+    suggest_keywords(ext.sources[0])
+
 setup(
-    ext_modules=cythonize(
-        [extension(pyx) for pyx in sorted(glob("fastgrad/_core/*.pyx"))],
-        build_dir=GENERATED,
-        compiler_directives=DIRECTIVES,
-        force=True,  # `source` has decided
-        annotate=BUILD == "debug",  # the HTML that shows which lines call into Python
-        nthreads=JOBS if sys.platform == "linux" else 0,  # elsewhere the workers would run this file again
-    ),
+    ext_modules=EXTENSIONS,
     cmdclass={"build_ext": BuildExt},
     options={"build": {"build_base": BUILD_BASE}, "build_ext": {"parallel": JOBS}},
 )

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 import fastgrad as fg
+from fastgrad.datasets import load_digits
 from fastgrad.diagnostics import AnomalyError, GradientMonitor, detect_anomaly, diagnose, lr_find
 from fastgrad.diagnostics._diagnose import spectral_norm
+from fastgrad.utils.data import DataLoader, TensorDataset
 
 F = fg.nn.functional
 nn = fg.nn
@@ -299,12 +301,95 @@ def test_lr_find_suggests_a_rate_that_trains():
     assert last < first / 10
 
 
+@pytest.mark.parametrize(("optimizer", "low", "high"), [(fg.optim.SGD, 0.02, 0.5), (fg.optim.AdamW, 0.002, 0.05)])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_lr_find_on_digits(optimizer, low, high, seed):
+    images, labels = load_digits()
+    x, y = fg.tensor(images, dtype=fg.float32) / 16, fg.tensor(labels)
+    fg.manual_seed(seed)
+    net = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+    loader = DataLoader(TensorDataset(x, y), batch_size=64, shuffle=True)
+    found = lr_find(net, loader, F.cross_entropy, optimizer=optimizer)
+    assert low < found.suggestion < high and f"{found.suggestion:.2g}" in repr(found)
+    assert len(found.losses) == len(found.raw) == len(found.rates)
+    stepper = optimizer(net.parameters(), lr=found.suggestion)
+    least = math.inf
+    for _ in range(8):
+        for a, b in loader:
+            stepper.zero_grad()
+            F.cross_entropy(net(a), b).backward()
+            stepper.step()
+        least = min(least, F.cross_entropy(net(x), y).item())
+    assert least < 0.5
+
+
+def test_lr_find_suggests_nothing_where_the_loss_does_not_fall():
+    net, loader = problem()
+    before = [p.tolist() for p in net.parameters()]
+    found = lr_find(net, loader, lambda y, t: (y * 0).mean() + 1.0)
+    assert found.suggestion is None and "the loss did not fall" in repr(found)
+    assert "suggestion" not in found.to_svg() and [p.tolist() for p in net.parameters()] == before
+
+
 def test_lr_find_refuses_nonsense():
     net, loader = problem()
-    with pytest.raises(ValueError, match="low < high"):
-        lr_find(net, loader, F.mse_loss, low=1.0, high=0.1)
-    with pytest.raises(RuntimeError, match="no finite number"):
-        lr_find(net, loader, lambda y, t: (y - t).mean() * math.nan)
+    kept = [(p, p.detach().clone(), fg.ones_like(p)) for p in net.parameters()]
+    for p, _, g in kept:
+        p.grad = g
+
+    def refused(kind, match, model=net, batches=loader, loss=F.mse_loss, **options):
+        with pytest.raises(kind, match=match):
+            lr_find(model, batches, loss, **options)
+        assert all(p.grad is g and fg.equal(p, before) for p, before, g in kept)
+
+    refused(ValueError, "low < high", low=1.0, high=0.1)
+    refused(ValueError, "smoothing < 1", smoothing=1.0)
+    refused(ValueError, "diverges > 1", diverges=0.5)
+    refused(RuntimeError, "no finite number", loss=lambda y, t: (y - t).mean() * math.nan)
+    refused(ValueError, "the loader has no batch", batches=[])
+    refused(ValueError, "not a generator", batches=iter(loader))
+    refused(TypeError, r"a pair \(inputs, targets\), got Tensor", batches=[loader[0][0]])
+    refused(TypeError, "SGD that is made already", optimizer=fg.optim.SGD(net.parameters(), lr=0.1))
+    refused(TypeError, "expected a Module, got function", model=lambda x: x)
+
+
+def test_diagnose_refuses_nonsense():
+    net, (x, y) = stack(1, nn.ReLU), batch()
+
+    def refused(kind, match, model=net, pair=(x, y), loss=None, **options):
+        with pytest.raises(kind, match=match):
+            diagnose(model, pair, loss, **options)
+
+    refused(TypeError, "expected a Module, got function", model=lambda x: x)
+    refused(TypeError, r"a pair \(inputs, targets\), got Tensor", pair=x)
+    refused(TypeError, r"a pair \(inputs, targets\), got 3 of them", pair=(x, y, y))
+    refused(TypeError, "expected a Tensor of inputs, got ndarray", pair=(x.numpy(), y))
+    refused(ValueError, "at least one input", pair=(x[:0], y[:0]))
+    refused(ValueError, r"one number, got \(32,\)", loss=lambda out, t: F.cross_entropy(out, t, reduction="none"))
+    refused(ValueError, "points should be 0", points=1)
+    with fg.no_grad():
+        assert diagnose(net, (x, y)).findings == []
+
+
+def test_monitor_refuses_nonsense():
+    with pytest.raises(TypeError, match="expected a Module, got int"):
+        GradientMonitor(3)
+    with pytest.raises(ValueError, match="nothing to follow"):
+        GradientMonitor(stack(1, nn.ReLU).requires_grad_(False))
+    monitor = GradientMonitor(stack(1, nn.ReLU))
+    with pytest.raises(RuntimeError, match=r"call it after backward\(\)"):
+        monitor.record(fg.tensor(1.0))
+    assert monitor.losses == [] and not any(monitor.history.values())
+
+
+def test_silent_where_units_are_off_by_chance_and_the_net_trains():
+    # Five layers of PyTorch's initial weights map all digits to nearly one point, so half of the units are off for all.
+    images, labels = load_digits()
+    x, y = fg.tensor(images, dtype=fg.float32)[:64] / 16, fg.tensor(labels)[:64]
+    for seed in range(6):
+        fg.manual_seed(seed)
+        layers = [m for _ in range(5) for m in (nn.Linear(64, 64), nn.ReLU())]
+        assert diagnose(nn.Sequential(*layers, nn.Linear(64, 10)), (x, y), jacobians=False).problems == []
 
 
 @pytest.mark.parametrize("what", ["diagnosis", "monitor", "rates"])
@@ -332,6 +417,9 @@ def test_monitor_looks_at_activations_where_it_is_told_to():
     assert monitor.activations["1"] == [(0.0, 1.0), (0.0, 1.0)]
     assert monitor.activations["0"][0][0] > 50 and monitor.activations["0"][0][1] == 0
     assert "dead" in [f.problem for f in monitor.findings()]
+    monitor.remove()
+    net(fg.randn(16, 4))
+    assert len(monitor.activations["1"]) == 2
     assert "<svg" in monitor.to_html() and "dead" in monitor._repr_html_()
 
 

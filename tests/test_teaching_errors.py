@@ -149,6 +149,11 @@ MISTAKES = {
         TypeError,
         "Linear.__init__() got an unexpected keyword argument 'bais'; did you mean 'bias'?",
     ),
+    "a wrong keyword of a function": (
+        lambda: fg.sum(fg.ones(2), dims=0),
+        TypeError,
+        "sum() got an unexpected keyword argument 'dims'; did you mean 'dim'?",
+    ),
     "two floating-point types": (
         lambda: fg.nn.Linear(2, 3)(fg.ones(4, 2, dtype=fg.float64)),
         fg.DTypeError,
@@ -212,12 +217,19 @@ def test_both_lines_of_a_saved_value_that_was_overwritten():
     ]
 
 
+def assigned(y):
+    y[0] = 5.0
+
+
 @pytest.mark.parametrize(
     ("write", "name"),
     [
-        (lambda y: y.__setitem__(0, 5.0), "copy_"),
+        (assigned, "item assignment"),
+        (lambda y: y.__setitem__(0, 5.0), "__setitem__"),
         (lambda y: y[:1].mul_(2), "mul_"),
-        (lambda y: y.detach().fill_(0), "copy_"),
+        (lambda y: y.detach().fill_(0), "fill_"),
+        (lambda y: y.copy_(y.sum()), "copy_"),
+        (lambda y: y.detach().div_(2, rounding_mode="floor"), "div_"),
     ],
 )
 def test_every_way_to_overwrite_is_named(write, name):
@@ -270,6 +282,38 @@ def test_the_interpreter_suggests_names_of_tensors_and_modules(code, near):
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert f"Did you mean: '{near}'?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("call", "near"),
+    [
+        (lambda x: fg.sum(x, dims=0), "sum() got an unexpected keyword argument 'dims'; did you mean 'dim'?"),
+        (lambda x: x.sum(axes=1), "sum() got an unexpected keyword argument 'axes'; did you mean 'axis'?"),
+        (lambda x: F.softmax(x, dims=1), "softmax() got an unexpected keyword argument 'dims'; did you mean 'dim'?"),
+        (lambda x: x.to(dtyp=fg.float64), "to() got an unexpected keyword argument 'dtyp'; did you mean 'dtype'?"),
+        (
+            lambda x: fg.randn(3, require_grad=True),
+            "randn() got an unexpected keyword argument 'require_grad'; did you mean 'requires_grad'?",
+        ),
+        (
+            lambda x: fg.sum(x, where=x),
+            "sum() got an unexpected keyword argument 'where'; it takes input, dim, keepdim, dtype, axis, keepdims",
+        ),
+        (lambda x: fg.exp(x, out=x), "elementwise() got an unexpected keyword argument 'out'; it takes input"),
+        (lambda x: fg.no_grad(mode=x), "__new__() got an unexpected keyword argument 'mode'; it takes orig_func"),
+    ],
+)
+def test_wrong_keywords_of_functions_of_the_core(call, near):
+    with pytest.raises(TypeError) as caught:
+        call(fg.ones(2, 3))
+    assert str(caught.value) == near
+
+
+def test_a_function_of_the_core_takes_its_keywords_as_before():
+    x = fg.ones(2, 3)
+    assert fg.sum(x, dim=0).tolist() == x.sum(dim=0).tolist() == [2, 2, 2]
+    with pytest.raises(TypeError, match=r"multiple values for (keyword )?argument 'dim'"):
+        fg.sum(x, 0, dim=0)
 
 
 def test_wrong_keywords_of_optimisers_and_of_the_user_s_modules():

@@ -11,11 +11,13 @@ import warnings
 from .assemble cimport assembled
 from .loop cimport Loop, Rows, steady
 from .program cimport Program
+from .record cimport Call
 from .recorder cimport Record, difference
 from .signature cimport Signature, replaced, signature
 from .tensor cimport *
 
 from .recorder import CompileError
+from .watch import Watcher
 
 cdef enum:
     FEW = 16                # tensor arguments that need no allocation
@@ -185,7 +187,7 @@ cdef class Compiled:
 
     cdef object checked(self, Program p, tuple args, dict kwargs):
         """Runs the function instead of its program, and compares."""
-        rec, result = self.run(args, kwargs, [], [], p.record)
+        rec, result, _ = self.run(args, kwargs, [], [], p.record)
         if (<Record>rec).key != p.key or (<Record>rec).escaped:
             what = f"{(<Record>rec).escaped[0]} outlives the call" if (<Record>rec).escaped else difference(p.record, <Record>rec)
             raise CompileError(f"check: the program no longer describes the function: {what}")
@@ -197,18 +199,25 @@ cdef class Compiled:
         return before is not None and (<Record>before).key == rec.key
 
     cdef tuple run(self, tuple args, dict kwargs, list found, list signatures, Record expected=None):
-        """Runs the function under a recorder: (record, result). The signature is left in `signatures`."""
+        """Runs the function under a recorder: (record, result, a Watcher of the run). The signature is left in `signatures`."""
         cdef list tensors = found
         cdef Record rec = Record.__new__(Record, self.fallback)
+        cdef uint32_t bits = thread().special
         cdef list passed
         signatures.append(signature((args, kwargs) if kwargs else args, tensors))
         passed = rec.arguments(tensors)
         passed.reverse()
         given = replaced(args, passed), replaced(kwargs, passed)
         result = None
+        watcher = Watcher()
         rec.begin(self.last)
+        watcher.start()
         try:
-            result = [self.function(*given[0], **given[1])]
+            try:
+                result = [self.function(*given[0], **given[1])]
+            finally:
+                watcher.stop()
+                thread().special = thread().special & ~<uint32_t>WATCHED | bits & WATCHED
             rec.end()
             given = None            # an argument that is still alive has escaped
             rec.finish(result)
@@ -216,14 +225,14 @@ cdef class Compiled:
                 rec.look_again()
         finally:
             rec.forget()
-        return rec, rec.rebuilt(tensors)
+        return rec, rec.rebuilt(tensors), watcher
 
     cdef object recorded(self, tuple args, dict kwargs):
         cdef Record rec, before
         cdef list tensors = [], signatures = []
         cdef int count
         try:
-            rec, result = self.run(args, kwargs, tensors, signatures)
+            rec, result, watcher = self.run(args, kwargs, tensors, signatures)
         except CompileError as error:
             if not self.fallback or not signatures:
                 raise
@@ -243,6 +252,7 @@ cdef class Compiled:
                 if rec.loose is not None:
                     self.refuse(rec.loose)
                     return result
+                located(rec, watcher.kernels())
                 self.add(signatures[0], rec)
                 del self.seen[key]
             elif count + 1 >= self.limit:
@@ -305,6 +315,17 @@ cdef class Method:
     @property
     def run(self):
         return functools.partial(self.__func__.run, args=(self.__self__,))
+
+
+cdef int located(Record rec, list kernels) except -1:
+    """Has each call know where it comes from, as a Watcher saw it: what a profile of replays says of it."""
+    cdef Call c
+    if len(kernels) != len(rec.calls):
+        return 0
+    for c, (op, origin) in zip(rec.calls, kernels):
+        if c.line is not None and c.op is op:
+            c.line = (*c.line, origin)
+    return 0
 
 
 cdef str changing(list signatures):

@@ -480,33 +480,33 @@ cdef int publish_op(Op o, str public) except -1:
 
 
 def unary(Op o):
-    def function_of_one(input):
+    def elementwise(input):
         if type(input) is not Tensor:
             input = as_operand(input, FG_F32, o.name)
         return apply1(o, <Tensor>input, None)
-    return function_of_one
+    return elementwise
 
 
 def binary(Op o):
-    def function_of_two(input, other):
+    def elementwise(input, other):
         y = apply2(o, input, other)
         if y is NotImplemented:
             bad = input if type(other) is Tensor else other
             raise TypeError(f"{o.name}: expected a Tensor or a number, got {type(bad).__name__}")
         return y
-    return function_of_two
+    return elementwise
 
 
 def unary_(Op o):
-    def function_of_one_(Tensor self not None):
+    def elementwise_(Tensor self not None):
         return run_inplace(o, self, [], None)
-    return function_of_one_
+    return elementwise_
 
 
 def binary_(Op o):
-    def function_of_two_(Tensor self not None, other):
+    def elementwise_(Tensor self not None, other):
         return run_inplace(o, self, [other], None)
-    return function_of_two_
+    return elementwise_
 
 
 def check_table():

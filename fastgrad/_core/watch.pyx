@@ -17,6 +17,7 @@ from .views cimport settle
 
 import os
 import time
+import weakref
 
 cdef extern from "clock.h":
     int64_t fg_ticks() noexcept
@@ -92,14 +93,33 @@ cdef bint is_ours(PyObject* what) except -1:
 
 
 def line_of(where):
-    """(file, line) of a (code, offset) or of what a recorder noted, which is that already; None for None."""
-    if where is None or type(where[0]) is str:
-        return where
+    """(file, line) of a (code, offset) or of what a recorder noted, which begins with that; None for None."""
+    if where is None:
+        return None
+    if type(where[0]) is str:
+        return where[:2]
     code, offset = where
     for start, end, line in code.co_lines():
         if start <= offset < end and line is not None:
             return code.co_filename, line
     return code.co_filename, code.co_firstlineno
+
+
+def written_as(where):
+    """What the code at a (code, offset) does to a tensor, by its own name: the method that it calls, an item assignment; None
+    where it is neither. One method may run another's op (`fill_` copies)."""
+    import dis
+    code, offset = where
+    methods = {}
+    for each in dis.get_instructions(code):
+        start = each.positions and each.positions[0::2]      # (line, column)
+        if each.opname in ("LOAD_METHOD", "LOAD_ATTR"):
+            methods[start] = each.argval        # of a.b().c() the last that begins there is the one called last
+        elif each.offset == offset:
+            if each.opname.startswith("STORE_"):
+                return "item assignment"
+            return methods.get(start) if "CALL" in each.opname else None
+    return None
 
 
 @cython.final
@@ -119,7 +139,7 @@ cdef class Watcher:
     cdef bint keep, lines
     cdef readonly object check          # called with a description of each output that is not finite, or None
     cdef dict origins                   # with check: address of a node -> where its op ran
-    cdef dict writes                    # with check: address of a storage -> (what wrote it in place last, line)
+    cdef dict writes                    # with check: address of a storage -> (the op that wrote it in place last, line)
     cdef readonly object failed         # with check: (op, modules, line) of the node whose backward an exception left
     cdef readonly bint full, running
     cdef Watcher outer                  # the watcher that was on before
@@ -352,10 +372,9 @@ cdef class Watcher:
         if not nys or ys[0] == NULL or (op.family != "multi" and (
                 n == 0 or xs[0] == NULL or (<Tensor>xs[0]).storage is not (<Tensor>ys[0]).storage)):
             return 0
-        name = op.name if op.name.endswith("_") else op.name + "_"
         line = None if self.log[k].code == NULL else (<object>self.log[k].code, self.log[k].lasti)
         for i in range(nys):
-            self.writes[<size_t><void*>(<Tensor>ys[i]).storage] = name, line
+            self.writes[<size_t><void*>(<Tensor>ys[i]).storage] = op, line
         return 0
 
     cdef int note(self, int64_t k, Node node) except -1:
@@ -424,6 +443,34 @@ cdef class Watcher:
                 <str>e.node if e.kind == A_CALL else <size_t>e.node,
                 None if e.code == NULL else <object>e.code if e.lasti == A_LINE else (<object>e.code, e.lasti)))
         return found
+
+    def kernels(self):
+        """For each kernel that ran, in their order: (its op, where it comes from), the latter (modules around it, weakly; name of
+        the op; line); what runs in the backward pass comes from the op that it belongs to."""
+        cdef event_t* e
+        cdef int64_t k
+        cdef list found = [], around = []       # of each event: (modules, None or what the node under way comes from)
+        cdef dict made = {}
+        if self.running:
+            raise RuntimeError("stop() the Watcher first")
+        for k in range(self.count):
+            e = &self.log[k]
+            modules, within = around[e.parent] if e.parent >= 0 else ((), None)
+            if e.kind == A_MODULE:
+                modules = (*modules, weakref.ref(<object>e.what))
+            elif e.kind == A_NODE:
+                name = "" if <object>e.what is LEAF else (<Op>e.what).name
+                within = made.get(<size_t>e.node) or ((), name, None)
+            elif e.kind == AN_OP or e.kind == A_VIEW:
+                where = None if e.code == NULL else (<object>e.code, e.lasti)
+                origin = within or (modules, (<Op>e.what).name, where)
+                if e.node != NULL and within is None:
+                    made[<size_t>e.node] = origin
+                if e.begin:
+                    found.append((e.begin, e.things, <object>e.what, origin))
+            around.append((modules, within))
+        found.sort(key=lambda each: each[:2])
+        return [each[2:] for each in found]
 
     def bytes(self, int64_t k):
         """What tensors used when event k was over."""
@@ -559,7 +606,11 @@ cdef str modified(Node n, void* storage):
     if saved is not None and saved[1] is not None:
         text = ": saved at %s:%d" % line_of(saved[1])
     if written is not None and written[1] is not None:
-        text += (", written by " if text else ": written by ") + "%s at %s:%d" % (written[0], *line_of(written[1]))
+        op = <Op>written[0]
+        name = op.name if op.name.endswith("_") else op.name + "_"
+        if op.family != "multi":
+            name = written_as(written[1]) or name
+        text += (", written by " if text else ": written by ") + "%s at %s:%d" % (name, *line_of(written[1]))
     return text
 
 

@@ -54,7 +54,7 @@ class detect_anomaly:  # noqa: N801 - PyTorch's name
         if self._watcher.failed is not None and not isinstance(error, AnomalyError | None):
             op, modules, where = self._watcher.failed
             where = "" if where is None else " called at {}:{}".format(*line_of(where))
-            path = module_names(())(modules) if modules else ""
+            path = module_names()(modules) if modules else ""
             error.add_note(f"in the backward pass of {op.name}{where}" + (f", in module {path}" if path else ""))
 
 
@@ -75,7 +75,7 @@ def _blame(op, outs, ins, backward, modules, line):
         return
     at = tuple(int(i) for i in np.argwhere(bad)[0])
     count = int(bad.sum())
-    path = module_names(())(modules) if modules else ""
+    path = module_names()(modules) if modules else ""
     where = line_of(line)
     text = f"{op.name} made {_odd(y[at])}" + (f" at index {at}" if at else "") + f" of its result of shape {y.shape}"
     text += f" ({count} elements are not finite)" if count > 1 else ""

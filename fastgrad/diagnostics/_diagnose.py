@@ -16,13 +16,14 @@ from fastgrad.viz._chart import line_chart
 from fastgrad.viz._draw import html_table, page, table
 
 SMALL, LARGE = 1e-3, 1e3  # first layer's gradient over the last one's: beyond these it vanishes or explodes
-MOST = 0.5  # share of units above which a layer counts as dead or saturated
+MOST = 0.5  # share of units above which a layer counts as saturated
+DEAD = 0.75  # and as dead: where a layer cannot tell inputs apart, as deep in a net with small weights, half are off by chance
 WHITE = 0.3  # autocorrelation of gradients at neighbouring inputs below which they are shattered
 SHUT = 0.02  # local derivative, as a part of the largest, below which a unit is saturated
 
 REMEDIES = {
     "vanishing": "use ReLU in place of a saturating activation, skip connections, normalisation layers, or initial weights of "
-    "larger variance (nn.init.kaiming_normal_ for ReLU, xavier_ with its gain for tanh)",
+    "larger variance (nn.init.kaiming_normal_ for ReLU, xavier_normal_ with its gain for tanh)",
     "exploding": "clip the gradient (nn.utils.clip_grad_norm_), lower the learning rate, or use initial weights of smaller "
     "variance (nn.init.kaiming_normal_, xavier_normal_) or normalisation layers",
     "dead": "use a leaky activation (nn.LeakyReLU(0.01)), a lower learning rate, or biases that start at 0",
@@ -169,9 +170,9 @@ def diagnose(model, batch, loss=None, *, jacobians=True, points=16):
         points: inputs on the line between two samples at which gradients are correlated; 0 leaves that out.
 
     Returns: a `Diagnosis`. It names gradients that vanish (the first layer's weight gradient is below 1e-3 of the last one's)
-    or explode (the gradient at its output is above 1e3 times the last one's), layers where more than half of the units are
-    dead or saturated, and shattered gradients (those at neighbouring inputs correlate by less than 0.3; Balduzzi et al.
-    2017), each with the evidence and the remedies.
+    or explode (the gradient at its output is above 1e3 times the last one's), layers where more than three quarters of the
+    units are dead or more than half saturated, and shattered gradients (those at neighbouring inputs correlate by less than
+    0.3; Balduzzi et al. 2017), each with the evidence and the remedies.
 
     Example:
         >>> _ = fg.manual_seed(0)
@@ -180,7 +181,15 @@ def diagnose(model, batch, loss=None, *, jacobians=True, points=16):
         >>> diagnose(net, (fg.randn(32, 16), fg.randint(0, 2, (32,)))).problems
         ['vanishing']
     """
-    x, targets = batch
+    if not isinstance(model, fg.nn.Module):
+        raise TypeError(f"diagnose: expected a Module, got {type(model).__name__}")
+    x, targets = pair_of(batch, "diagnose")
+    if not isinstance(x, Tensor):
+        raise TypeError(f"diagnose: expected a Tensor of inputs, got {type(x).__name__}; make one with fastgrad.tensor")
+    if x.ndim == 0 or not len(x):
+        raise ValueError(f"diagnose: expected a batch of at least one input, got inputs of shape {tuple(x.shape)}")
+    if points < 0 or points == 1:
+        raise ValueError(f"diagnose: points should be 0 (no correlation) or at least 2, got {points}")
     loss = loss or fg.nn.functional.cross_entropy
     names = {m: name for name, m in model.named_modules()}
     leaves = [m for m in model.modules() if not any(True for _ in m.children())]
@@ -200,9 +209,13 @@ def diagnose(model, batch, loss=None, *, jacobians=True, points=16):
     finally:
         for handle in handles:
             handle.remove()
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise ValueError(f"diagnose: the loss should be a Tensor with one number, got {got}; reduce it (.mean())")
     parameters = [p for p in model.parameters() if p.requires_grad]
     outputs = [y for _, _, y in calls]
-    grads = grad(value, [*outputs, *parameters], allow_unused=True)
+    with fg.enable_grad():
+        grads = grad(value, [*outputs, *parameters], allow_unused=True)
     by_parameter = dict(zip(parameters, grads[len(outputs) :], strict=True))
     layers = []
     for (module, given, y), g in zip(calls, grads, strict=False):
@@ -213,6 +226,14 @@ def diagnose(model, batch, loss=None, *, jacobians=True, points=16):
         for b, before in kept:
             b.copy_(before)
     return Diagnosis(layers, findings_of(layers, correlation, value.item()), correlation)
+
+
+def pair_of(batch, who):
+    """(inputs, targets) of a batch, or an error that says what it should be."""
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        what = f"{len(batch)} of them" if isinstance(batch, tuple | list) else type(batch).__name__
+        raise TypeError(f"{who}: expected a batch as a pair (inputs, targets), got {what}")
+    return batch
 
 
 def _norm(tensors):
@@ -322,10 +343,10 @@ def _autocorrelation(model, x, points, pairs):
         a, b = x[2 * k], x[2 * k + 1]
         line = fg.stack([a + (b - a) * (t / (points - 1)) for t in range(points)]).requires_grad_()
         with fg.enable_grad():
-            out = model(line)
+            out = model(line).sum()
         if not out.requires_grad:
             return None
-        g = grad(out.sum(), line)[0].double().numpy().reshape(points, -1)
+        g = grad(out, line)[0].double().numpy().reshape(points, -1)
         g = g - g.mean(axis=0)
         total = float((g * g).sum())
         found.append(float((g[1:] * g[:-1]).sum()) / total * points / (points - 1) if total > 1e-20 else 1.0)
@@ -362,8 +383,8 @@ def findings_of(layers, correlation, value):
         elif max(ratio, grown) > LARGE:
             text = f"the gradient at the output of layer {first.name} is {grown:.1e} times that of layer {last.name}{spectra}"
             add("exploding", text.replace("below 1", "below 1, the others above"), [first.name])
-    for problem in ("dead", "saturated"):
-        names = [layer.name for layer in layers if (getattr(layer, problem) or 0) > MOST]
+    for problem, most in (("dead", DEAD), ("saturated", MOST)):
+        names = [layer.name for layer in layers if (getattr(layer, problem) or 0) > most]
         if names:
             worst = max(getattr(layer, problem) for layer in layers if layer.name in names)
             shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

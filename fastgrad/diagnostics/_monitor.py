@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 import fastgrad as fg
-from fastgrad.diagnostics._diagnose import LARGE, MOST, REMEDIES, SMALL, Finding, findings_html
+from fastgrad.diagnostics._diagnose import DEAD, LARGE, REMEDIES, SMALL, Finding, findings_html
 from fastgrad.viz._chart import line_chart
 from fastgrad.viz._draw import html_table, page, table
 
@@ -20,8 +20,9 @@ class GradientMonitor:
 
     Args:
         model: a Module.
-        activations: look at what layers give, too: `activations[name]` is then a list of (root mean square, share of units that
-            are 0 for the whole batch) of each call of a layer in training. Values are read: not in a compiled step.
+        activations: look at what layers give, too, until `remove()`: `activations[name]` is then a list of (root mean square,
+            share of units that are 0 for the whole batch) of each call of a layer in training. Values are read: not in a
+            compiled step.
 
     Example:
         >>> net = fg.nn.Linear(2, 1)
@@ -38,15 +39,23 @@ class GradientMonitor:
     """
 
     def __init__(self, model, *, activations=False):
+        if not isinstance(model, fg.nn.Module):
+            raise TypeError(f"GradientMonitor: expected a Module, got {type(model).__name__}")
         self._model = model
-        self.activations = {}
+        self.history = {name: [] for name, p in model.named_parameters() if p.requires_grad}
+        if not self.history:
+            raise ValueError("GradientMonitor: no parameter of the model requires grad: there is nothing to follow")
+        self.activations, self._last, self.losses, self._hooks = {}, {}, [], []
         if activations:
             for name, m in model.named_modules():
                 if not any(True for _ in m.children()):
-                    m.register_forward_hook(self._hook(name))
-        self._last = {}
-        self.history = {name: [] for name, p in model.named_parameters() if p.requires_grad}
-        self.losses = []
+                    self._hooks.append(m.register_forward_hook(self._hook(name)))
+
+    def remove(self):
+        """Looks at activations no more; what was noted stays."""
+        for handle in self._hooks:
+            handle.remove()
+        self._hooks.clear()
 
     def _hook(self, name):
         def note(module, args, output):
@@ -58,7 +67,9 @@ class GradientMonitor:
         return note
 
     def record(self, loss=None):
-        """Notes the state after a backward pass."""
+        """Notes the state after a backward pass. loss: a number, or a Tensor with one."""
+        if all(p.grad is None for name, p in self._model.named_parameters() if name in self.history):
+            raise RuntimeError("record: no parameter has a gradient; call it after backward() and before zero_grad()")
         if loss is not None:
             self.losses.append(float(loss))
         with fg.no_grad():
@@ -102,7 +113,7 @@ class GradientMonitor:
         if grown and not found:
             text = f"the gradient of {grown[0]} has grown {LARGE:.0e} times since the first record"
             found.append(Finding("exploding", text, REMEDIES["exploding"], grown))
-        dead = {name: calls[-1][1] for name, calls in self.activations.items() if calls[-1][1] > MOST}
+        dead = {name: calls[-1][1] for name, calls in self.activations.items() if calls[-1][1] > DEAD}
         if dead:
             text = f"{max(dead.values()):.0%} of the units of {max(dead, key=dead.get)} were 0 for the whole last batch"
             found.append(Finding("dead", text, REMEDIES["dead"], list(dead)))

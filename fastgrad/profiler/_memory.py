@@ -141,7 +141,7 @@ def memory_of(watcher):
     """The saves of a watcher, held from the op that saved to the visit of its node in a backward pass (or to its end, which
     shows where its address is taken by another node). Memory of parameters and data exists anyway and is not counted."""
     seen = _Events(watcher)
-    path_of, modules = module_names(()), seen.modules()
+    path_of, modules = module_names(), seen.modules()
     peak, at, holding = seen.most_held()
     found, counted = {}, set()
     for k in holding:

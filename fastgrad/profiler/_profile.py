@@ -190,11 +190,12 @@ class Profile:
     def roofline(self):
         """What each kernel reached of what this machine can do, as a list of dicts, the most expensive kernel first.
 
-        intensity: floating-point operations per byte of its operands; gflops: its rate; ceiling: the least of the rate of
-        matrix products and of the bandwidth of large tensors times the intensity, both measured at the first call, which takes
-        half a second; reached: gflops / ceiling, above 1 where operands lie in a cache (Williams et al. 2009).
+        name, phase and seconds of the kernel; intensity: floating-point operations per byte of its operands; bytes_per_call;
+        gflops: its rate; ceiling: the rate it would have if each call were as fast as the fastest matrix product, or moved its
+        bytes as fast as an addition of that size does, in caches or in memory, whichever is slower; reached: gflops / ceiling.
+        The ceilings are measured at the first call, which takes half a second (Williams et al. 2009, Ilic et al. 2014).
         """
-        from fastgrad.profiler._report import roofline_rows
+        from fastgrad.profiler._roofline import roofline_rows
 
         return roofline_rows(self)
 
@@ -256,13 +257,16 @@ def _spans(watcher):
     saved = {}
     for event, _, nbytes, _, leaf in watcher.saves():
         saved[event] = saved.get(event, 0) + (0 if leaf else nbytes)
-    path_of = module_names(events)
+    path_of = module_names()
     spans, modules, recorded, lines = [], [], {}, {}
     for k, (kind, parent, what, times, dtype, outs, ins, attrs, node, where) in enumerate(events):
         above = spans[parent] if parent >= 0 else None
         phase = above.phase if above else "forward"
         nested = modules[parent] if parent >= 0 else ()
         span = Span("", kind, times[0], times[3], above.depth + 1 if above else 0, parent, phase)
+        origin = where[2] if kind == "call" and where is not None and len(where) == 3 else None
+        if origin is not None:
+            where = origin[2]
         if where is not None:
             if where not in lines:
                 file, number = line_of(where)
@@ -292,10 +296,13 @@ def _spans(watcher):
                 if made is not None and made.op == what.name:
                     span.module, span.line = made.module, made.line
                 span.name += " (backward)"
-        elif kind == "call":  # of a compiled step: forward and backward ops are told apart, their modules are not known
+        elif kind == "call":  # of a compiled step; origin: what was noted when it was recorded
             span.phase, span.category = node, "op"
-            span.name = what if isinstance(what, str) else what.name
-            span.op = span.name.removesuffix("_vjp") if node == "backward" else span.name
+            span.name = span.op = what if isinstance(what, str) else what.name
+            if origin is not None:
+                span.module = path_of([m for ref in origin[0] if (m := ref()) is not None])
+                if node == "backward" and not isinstance(what, str):
+                    span.op = origin[1]
         else:
             span.name = what.name
             if phase != "backward":

@@ -1,11 +1,8 @@
-"""A Profile as a table, as HTML with a flame chart and a roofline, as bars. Imports viz's drawing."""
+"""A Profile as a table, as HTML with a flame chart and a roofline, as bars. Imports _roofline and viz's drawing."""
 
-import math
-from functools import cache
 from html import escape
-from time import perf_counter
 
-import fastgrad as fg
+from fastgrad.profiler._roofline import roofline, roofline_rows, size_text
 from fastgrad.viz._draw import html_table, page, shortened, table
 
 COLOURS = {"data": "#8a94a0", "forward": "#3b7dd8", "backward": "#d1642e", "optimiser": "#4c9a5d", "outside": "#c9ced5"}
@@ -91,38 +88,6 @@ def bars(profile, rows):
     return figure
 
 
-# ---- ceilings --------------------------------------------------------------------------------------------------------
-
-
-@cache
-def ceilings():
-    """What this machine can do, measured: (GFLOP/s of a large float32 matrix product, GB/s of adding large tensors)."""
-    with fg.no_grad():
-        x = fg.ones(4_000_000)
-        moved = best(lambda: x + x)
-        rates = []
-        for n in (128, 256, 512):  # with threads the largest is not always the fastest
-            a = fg.ones(n, n)
-            rates.append(2 * n**3 / best(lambda a=a: a @ a))
-    return max(rates) / 1e9, 3 * 4 * 4_000_000 / moved / 1e9
-
-
-def best(function, patience=0.05, limit=0.5):
-    """The least seconds of a call, once none has been faster for `patience` seconds: others use the machine too."""
-    function()
-    found, began = math.inf, perf_counter()
-    last = began
-    while True:
-        start = perf_counter()
-        function()
-        end = perf_counter()
-        if end - start < 0.99 * found:
-            last = end
-        found = min(found, end - start)
-        if end - last > patience or end - began > limit:
-            return found
-
-
 # ---- HTML ------------------------------------------------------------------------------------------------------------
 
 STYLE = """
@@ -132,6 +97,13 @@ line-height:30px;text-align:center;overflow:hidden;white-space:nowrap}.key{font-
 margin-right:6px}.card svg{margin:0;max-width:100%;height:auto}
 td:not(:first-child),th:not(:first-child){text-align:right}
 """
+
+
+LEGEND = (
+    "A dot is a kernel, as large as its time; blue: forward, orange: backward, green: optimiser. The ceilings were measured on "
+    "this machine when the page was made: the fastest of three matrix products, and one tensor added to another in calls that "
+    "move so many bytes, which is in caches and in memory. A kernel is held against the size next below its own."
+)
 
 
 def as_html(profile):
@@ -149,16 +121,23 @@ def as_html(profile):
         for name, t in shown
         if t > 0
     )
-    reached = [["kernel", "FLOP per byte", "GFLOP/s", "ceiling here", "reached"]]
+    reached = [["kernel", "bytes a call", "FLOP per byte", "GFLOP/s", "ceiling", "reached"]]
     reached += [
-        [r["name"], f"{r['intensity']:.2f}", f"{r['gflops']:.2f}", f"{r['ceiling']:.1f}", f"{r['reached']:.0%}"]
+        [
+            r["name"],
+            size_text(r["bytes_per_call"]),
+            f"{r['intensity']:.2f}",
+            f"{r['gflops']:.2f}",
+            f"{r['ceiling']:.1f}",
+            f"{r['reached']:.0%}",
+        ]
         for r in roofline_rows(profile)[:12]
     ]
     body = (
         f"<h1>Profile</h1><p class=sub>{seconds(profile.wall)}, {len(profile.spans):,} events</p>"
         f'<div class="bar">{parts}</div><p class="key">{key}</p>'
         f"<h2>Flame chart</h2><div class=card>{flame(profile)}</div>"
-        f"<h2>Roofline</h2><div class=card>{roofline(profile)}{html_table(reached)}</div>"
+        f"<h2>Roofline</h2><div class=card>{roofline(profile)}<p class=key>{LEGEND}</p>{html_table(reached)}</div>"
     )
     for group, title in (
         ("op", "By operation"),
@@ -223,86 +202,5 @@ def flame(profile, width=1140, row=22):
     tall = (deepest + 1) * row
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {tall}" width="{width}" height="{tall}" '
-        f"font-family=\"Inter,'Segoe UI','DejaVu Sans',Arial,sans-serif\">{''.join(parts)}</svg>"
-    )
-
-
-def roofline_rows(profile):
-    top, moved = ceilings()
-    return [
-        {
-            "name": row.name,
-            "intensity": row.flops / row.bytes,
-            "gflops": row.gflops,
-            "ceiling": min(top, moved * row.flops / row.bytes),
-            "reached": row.gflops / min(top, moved * row.flops / row.bytes),
-        }
-        for row in profile.rows("kernel")
-        if row.flops and row.bytes and row.kernel
-    ]
-
-
-def roofline(profile, width=1140, height=430):
-    """Achieved GFLOP/s against FLOP per byte, on logarithmic axes, under the two ceilings of this machine."""
-    top, moved = ceilings()
-    dots = [
-        (row.flops / row.bytes, row.gflops, row)
-        for row in profile.rows("kernel")
-        if row.flops and row.bytes and row.kernel and row.total > 0.002 * profile.wall
-    ]
-    left, right, bottom, above = 62, 30, 46, 16
-    xs = [d[0] for d in dots] + [top / moved]
-    ys = [d[1] for d in dots] + [top]
-    x0, x1 = math.floor(math.log10(min(xs) / 1.5)), math.ceil(math.log10(max(xs) * 1.5))
-    y0, y1 = math.floor(math.log10(min(ys) / 1.5)), math.ceil(math.log10(max(ys) * 1.2))
-
-    def px(v):
-        return left + (math.log10(v) - x0) / (x1 - x0) * (width - left - right)
-
-    def py(v):
-        return height - bottom - (math.log10(v) - y0) / (y1 - y0) * (height - bottom - above)
-
-    parts = []
-
-    def text(x, y, s, anchor="middle", fill="#66727f", size=11.5, extra=""):
-        parts.append(
-            f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{fill}" font-size="{size}"{extra}>{escape(s)}</text>'
-        )
-
-    for e in range(x0, x1 + 1):
-        parts.append(f'<path d="M{px(10**e):.1f} {above} V{height - bottom}" stroke="#edf0f3"/>')
-        text(px(10**e), height - bottom + 17, f"{10.0**e:g}")
-    for e in range(y0, y1 + 1):
-        parts.append(f'<path d="M{left} {py(10**e):.1f} H{width - right}" stroke="#edf0f3"/>')
-        text(left - 7, py(10**e) + 4, f"{10.0**e:g}", "end")
-    ridge = top / moved
-    start = max(10.0**x0, 10.0**y0 / moved)
-    path = f"M{px(start):.1f} {py(start * moved):.1f} L{px(ridge):.1f} {py(top):.1f} H{width - right}"
-    parts.append(f'<path d="{path}" fill="none" stroke="#1c2733" stroke-width="2"/>')
-    text(width - right, py(top) - 7, f"{top:.0f} GFLOP/s", "end", "#1c2733")
-    slope = math.degrees(math.atan2(py(moved) - py(10 * moved), px(10) - px(1)))
-    mid = math.sqrt(start * ridge)
-    text(
-        px(mid), py(mid * moved) - 8, f"{moved:.0f} GB/s", "middle", "#1c2733",
-        extra=f' transform="rotate({-slope:.1f} {px(mid):.1f} {py(mid * moved) - 8:.1f})"',
-    )  # fmt: skip
-    most = max((d[2].total for d in dots), default=1)
-    taken = []
-    for x, y, row in sorted(dots, key=lambda d: -d[2].total):
-        backward = row.backward > row.forward
-        colour = COLOURS["backward" if backward else "forward" if row.forward else "optimiser"]
-        r = 4 + 9 * math.sqrt(row.total / most)
-        parts.append(
-            f"<g><title>{escape(f'{row.name}: {row.gflops:.2f} GFLOP/s, {x:.2f} FLOP/byte, {seconds(row.total)}')}</title>"
-            f'<circle cx="{px(x):.1f}" cy="{py(y):.1f}" r="{r:.1f}" fill="{colour}" fill-opacity="0.75" stroke="#fff"/></g>'
-        )
-        place = (px(x) + r + 4, py(y) + 4)
-        if all(abs(place[1] - b) > 12 or abs(place[0] - a) > 90 for a, b in taken):
-            taken.append(place)
-            text(*place, row.name, "start", "#1c2733")
-    text((left + width) / 2, height - 8, "floating-point operations per byte")
-    text(15, height / 2, "GFLOP/s", extra=f' transform="rotate(-90 15 {height / 2})"')
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f"font-family=\"Inter,'Segoe UI','DejaVu Sans',Arial,sans-serif\">{''.join(parts)}</svg>"
     )

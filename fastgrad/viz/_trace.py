@@ -28,7 +28,7 @@ class Step:
     order: float = field(repr=False, default=0.0)
 
 
-def module_names(calls):
+def module_names():
     """A function from nested modules to their dotted path, the outermost named by its class."""
     known = {}
 
@@ -49,7 +49,7 @@ def module_names(calls):
 def read(watcher):
     """The steps of a watcher that kept its tensors, in the order in which they ran."""
     events = watcher.events()
-    path_of = module_names(events)
+    path_of = module_names()
     around = []  # of each event: (modules as (path, module, call), node under way)
     steps = []
     for k, (kind, parent, what, times, dtype, outs, ins, attrs, node, where) in enumerate(events):
