@@ -98,6 +98,17 @@ class Net(nn.Module):
         return [*self.parameters(), *[p.grad for p in self.parameters()]]
 
 
+class Scale:
+    """An object whose method is compiled: each has its own programs."""
+
+    def __init__(self, k):
+        self.w = fg.full((3,), float(k))
+
+    @fg.compile
+    def scaled(self, x):
+        return x * self.w
+
+
 def made(kind, *args):
     def make():
         net = kind(*args)

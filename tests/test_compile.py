@@ -8,7 +8,7 @@ import pytest
 import fastgrad as fg
 from fastgrad import nn, optim
 
-from .compiling import Net, bits, compiled, inputs, labels, made, parameter, refused, same
+from .compiling import Net, Scale, bits, compiled, inputs, labels, made, parameter, refused, same
 
 F = nn.functional
 
@@ -440,17 +440,10 @@ def test_gradients_that_nobody_holds_are_written_where_they_are():
 
 
 def test_a_method_and_a_compiled_function_inside_another():
-    class Model:
-        def __init__(self, k):
-            self.w = fg.full((3,), float(k))
-
-        @fg.compile
-        def f(self, x):
-            return x * self.w
-
+    class Model(Scale):
         @fg.compile
         def g(self, x):
-            return self.f(x) + 1
+            return self.scaled(x) + 1
 
     a, b = Model(2), Model(3)
     for i in range(6):

@@ -6,7 +6,6 @@ Programs are made with small tiles, so that small tensors take several of them; 
 import numpy as np
 import pytest
 from fastgrad._core.fuse import tile_calls
-from fastgrad._core.kernels import kernel_sets, use_set
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -352,15 +351,11 @@ def test_the_memory_of_a_program_is_its_arena_and_its_gradients():
 # ---- every instruction set -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kernels", [name for name, supported in kernel_sets() if supported])
-def test_chains_on_each_instruction_set(tiny, kernels):
+@pytest.mark.usefixtures("kernels")
+def test_chains_on_each_instruction_set(tiny):
     def function(x, row):
         y = (x * 2 + row).sin().exp() / (x.abs() + 1)
         return y.double().tanh() * F.gelu(x), (y > 1).float() + x**3
 
-    use_set(kernels)
-    try:
-        step = program(function, numbers((67, 96)), numbers((96,), 1))
-        assert fused(step) > 8
-    finally:
-        use_set(None)
+    step = program(function, numbers((67, 96)), numbers((96,), 1))
+    assert fused(step) > 8

@@ -15,13 +15,6 @@ SETS = [name for name, supported in kernel_sets() if supported]
 REALS = [np.float32, np.float64]
 
 
-@pytest.fixture(params=SETS)
-def kernels(request):
-    use_set(request.param)
-    yield request.param
-    use_set(None)
-
-
 def run(name, *arrays, **parameters):
     """The public function of that name on NumPy arrays, as a NumPy array."""
     operands = [fg.tensor(x) if isinstance(x, np.ndarray) else x for x in arrays]

@@ -5,19 +5,8 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from fastgrad._core.kernels import kernel_sets, use_set
 
 import fastgrad as fg
-
-SETS = [name for name, supported in kernel_sets() if supported]
-
-
-@pytest.fixture(params=SETS)
-def kernels(request):
-    use_set(request.param)
-    yield request.param
-    use_set(None)
-
 
 # Rows shorter and longer than a vector, a block and a stripe of columns; axes of size 1; one of 8 axes.
 SHAPES = [

@@ -2,20 +2,11 @@
 
 import numpy as np
 import pytest
-from fastgrad._core.kernels import kernel_sets, use_set
 
 import fastgrad as fg
 import fastgrad.nn.functional as F
 
-SETS = [name for name, supported in kernel_sets() if supported]
 REALS = [np.float32, np.float64]
-
-
-@pytest.fixture(params=SETS)
-def kernels(request):
-    use_set(request.param)
-    yield request.param
-    use_set(None)
 
 
 def close(t, expected, dtype, factor=1):

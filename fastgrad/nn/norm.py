@@ -10,27 +10,51 @@ from fastgrad.nn import init
 from fastgrad.nn.module import Module
 
 
-class _ByChannel(Module):
+class _Affine(Module):
+    """What all have: a weight that begins as ones and a bias that begins as zeros; None where they are not wanted."""
+
+    def _add_parameters(self, shape, device, dtype, **wanted):
+        for name, is_wanted in wanted.items():
+            self.register_parameter(
+                name, Parameter(_core.empty(shape, device=device, dtype=dtype)) if is_wanted else None
+            )
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        """Sets weight to 1 and bias to 0."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if getattr(self, "bias", None) is not None:
+            init.zeros_(self.bias)
+
+
+class _ByChannel(_Affine):
     """What BatchNorm and InstanceNorm share: a weight, a bias and running statistics for each channel."""
 
     _dims = ()  # how many dimensions an input may have
 
-    def __init__(self, num_features, eps, momentum, affine, bias, track_running_stats, device, dtype):
+    def __init__(
+        self,
+        num_features,
+        eps=1e-5,
+        momentum=0.1,
+        affine=True,
+        track_running_stats=True,
+        device=None,
+        dtype=None,
+        *,
+        bias=True,
+    ):
         super().__init__()
         self.num_features = num_features
         self.eps = eps
         self.momentum = momentum
         self.affine = affine
-        self.track_running_stats = track_running_stats
-        for name, wanted in (("weight", affine), ("bias", affine and bias)):
-            self.register_parameter(
-                name, Parameter(_core.empty(num_features, device=device, dtype=dtype)) if wanted else None
-            )
-        tracked = track_running_stats
+        self.track_running_stats = tracked = track_running_stats
         for name in ("running_mean", "running_var"):
             self.register_buffer(name, _core.empty(num_features, device=device, dtype=dtype) if tracked else None)
         self.register_buffer("num_batches_tracked", _core.tensor(0, device=device) if tracked else None)
-        self.reset_parameters()
+        self._add_parameters(num_features, device, dtype, weight=affine, bias=affine and bias)
 
     def reset_running_stats(self):
         """Forgets all batches: mean 0, variance 1."""
@@ -42,10 +66,7 @@ class _ByChannel(Module):
     def reset_parameters(self):
         """Forgets all batches and sets weight to 1, bias to 0."""
         self.reset_running_stats()
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        super().reset_parameters()
 
     def _check(self, input):
         if input.dim() not in self._dims:
@@ -76,20 +97,6 @@ class BatchNorm1d(_ByChannel):
     """
 
     _dims = (2, 3)
-
-    def __init__(
-        self,
-        num_features,
-        eps=1e-5,
-        momentum=0.1,
-        affine=True,
-        track_running_stats=True,
-        device=None,
-        dtype=None,
-        *,
-        bias=True,
-    ):
-        super().__init__(num_features, eps, momentum, affine, bias, track_running_stats, device, dtype)
 
     def forward(self, input):
         self._check(input)
@@ -142,7 +149,7 @@ class InstanceNorm1d(_ByChannel):
         *,
         bias=True,
     ):
-        super().__init__(num_features, eps, momentum, affine, bias, track_running_stats, device, dtype)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
 
     def forward(self, input):
         self._check(input)
@@ -175,7 +182,7 @@ class InstanceNorm3d(InstanceNorm1d):
     _dims = (4, 5)
 
 
-class GroupNorm(Module):
+class GroupNorm(_Affine):
     """Normalises groups of channels of each sample (Wu & He 2018).
 
     Args:
@@ -194,18 +201,7 @@ class GroupNorm(Module):
         self.num_channels = num_channels
         self.eps = eps
         self.affine = affine
-        for name, wanted in (("weight", affine), ("bias", affine and bias)):
-            self.register_parameter(
-                name, Parameter(_core.empty(num_channels, device=device, dtype=dtype)) if wanted else None
-            )
-        self.reset_parameters()
-
-    def reset_parameters(self):
-        """Sets weight to 1 and bias to 0."""
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        self._add_parameters(num_channels, device, dtype, weight=affine, bias=affine and bias)
 
     def forward(self, input):
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
@@ -218,7 +214,7 @@ def _as_shape(normalized_shape):
     return (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
 
 
-class LayerNorm(Module):
+class LayerNorm(_Affine):
     """Normalises each sample over its last axes (Ba, Kiros & Hinton 2016).
 
     Args:
@@ -233,18 +229,9 @@ class LayerNorm(Module):
         self.normalized_shape = _as_shape(normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
-        for name, wanted in (("weight", elementwise_affine), ("bias", elementwise_affine and bias)):
-            self.register_parameter(
-                name, Parameter(_core.empty(self.normalized_shape, device=device, dtype=dtype)) if wanted else None
-            )
-        self.reset_parameters()
-
-    def reset_parameters(self):
-        """Sets weight to 1 and bias to 0."""
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        self._add_parameters(
+            self.normalized_shape, device, dtype, weight=elementwise_affine, bias=elementwise_affine and bias
+        )
 
     def forward(self, input):
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
@@ -256,7 +243,7 @@ class LayerNorm(Module):
         )
 
 
-class RMSNorm(Module):
+class RMSNorm(_Affine):
     """x / sqrt(mean(x^2) + eps), the mean over each sample's last axes (Zhang & Sennrich 2019).
 
     Args:
@@ -270,16 +257,7 @@ class RMSNorm(Module):
         self.normalized_shape = _as_shape(normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
-        self.register_parameter(
-            "weight",
-            Parameter(_core.empty(self.normalized_shape, device=device, dtype=dtype)) if elementwise_affine else None,
-        )
-        self.reset_parameters()
-
-    def reset_parameters(self):
-        """Sets weight to 1."""
-        if self.weight is not None:
-            init.ones_(self.weight)
+        self._add_parameters(self.normalized_shape, device, dtype, weight=elementwise_affine)
 
     def forward(self, input):
         return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
