@@ -129,18 +129,21 @@ def test_matmul(benchmark, shape, layout):
     assert benchmark(fg.matmul, a, b).shape == shape[:2]
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("shape", MATMULS, ids="x".join("%d" for _ in range(3)).__mod__)
 @pytest.mark.benchmark(group="matmul, forward and backward")
-def test_matmul_backward(benchmark, shape):
+def test_matmul_backward(benchmark, shape, layout):
     m, n, k = shape
-    a, b, g = leaf(m, k), leaf(k, n), leaf(m, n).detach()
+    a = leaf(k, m) if layout == "TN" else leaf(m, k)
+    b = leaf(n, k) if layout == "NT" else leaf(k, n)
+    g = leaf(m, n).detach()
 
     def run():
         a.grad = b.grad = None
-        (a @ b).backward(g)
+        ((a.mT if layout == "TN" else a) @ (b.mT if layout == "NT" else b)).backward(g)
         return b.grad
 
-    assert benchmark(run).shape == (k, n)
+    assert benchmark(run).shape == b.shape
 
 
 @pytest.mark.parametrize("shape", [(64, 10), (1024, 1000)], ids="{0[0]}x{0[1]}".format)

@@ -34,6 +34,22 @@ def test_optimizer(benchmark, make, shapes):
     assert all((p < 1).all() for p in params)
 
 
+@pytest.mark.parametrize("shapes", PARAMETERS.values(), ids=PARAMETERS)
+@pytest.mark.parametrize("name", ["clip_grad_norm", "zero_grad"])
+@pytest.mark.benchmark(group="optimiser steps")
+def test_gradients_of_all_parameters(benchmark, name, shapes):
+    params = [fg.nn.Parameter(fg.ones(shape)) for shape in shapes]
+    optimizer = fg.optim.SGD(params)
+    for p in params:
+        p.grad = fg.full(p.shape, 0.5)
+    run = {
+        "clip_grad_norm": lambda: fg.nn.utils.clip_grad_norm_(params, 1e-3),
+        "zero_grad": lambda: optimizer.zero_grad(set_to_none=False),
+    }
+    benchmark(run[name])
+    assert fg.nn.utils.clip_grad_norm_(params, 1.0) <= 1.1e-3
+
+
 @pytest.mark.parametrize("name", ["fastgrad", "fastgrad compiled", "floor"])
 @pytest.mark.parametrize("row", steps.ROWS, ids=lambda row: str(row.net).replace(" ", ""))
 @pytest.mark.benchmark(group="MLP steps", min_rounds=3)

@@ -28,7 +28,7 @@ def _info(argv):
     argparse.ArgumentParser(prog="fastgrad info", description=COMMANDS["info"][1]).parse_args(argv)
     import fastgrad
 
-    print(fastgrad.show_config())
+    fastgrad.show_config()
     return 0
 
 

@@ -10,8 +10,18 @@ from ._core.kernels import blas_state, chosen_set, kernel_sets, set_blas_threads
 from ._version import __version__
 
 
-def show_config():
-    """Versions, instruction set, BLAS and threads in use, as a text of one line each."""
+def show_config(mode="stdout"):
+    """Prints versions, instruction set, BLAS and threads in use, one line each; `fastgrad info` does the same.
+
+    mode: "stdout" prints and returns None; "dicts" returns a dictionary of texts instead, as of numpy.show_config. Raises
+        ValueError for any other.
+
+    >>> import fastgrad as fg
+    >>> fg.show_config("dicts")["fastgrad"] == fg.__version__
+    True
+    """
+    if mode not in ("stdout", "dicts"):
+        raise ValueError(f"show_config: mode should be 'stdout' or 'dicts', got {mode!r}")
     sets = ", ".join(name for name, supported in kernel_sets() if supported)
     rows = {
         "fastgrad": __version__,
@@ -22,8 +32,11 @@ def show_config():
         "BLAS": f"{_blas.info()} (FASTGRAD_BLAS chooses)",
         "threads": f"{get_num_threads()} for large products, {threads()} for large elementwise operations",
     }
+    if mode == "dicts":
+        return rows
     width = max(map(len, rows))
-    return "\n".join(f"{name:<{width}}  {text}" for name, text in rows.items())
+    print("\n".join(f"{name:<{width}}  {text}" for name, text in rows.items()))
+    return None
 
 
 def get_num_threads():

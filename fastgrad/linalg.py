@@ -132,6 +132,10 @@ def solve(A, B, *, left=True):
 
     B stands for vectors where it has one dimension, or the shape of A without the last one. Raises LinAlgError for a
     singular A.
+
+    Example:
+        >>> fg.linalg.solve(fg.tensor([[2.0, 0.0], [0.0, 4.0]]), fg.tensor([2.0, 2.0]))
+        tensor([1.0000, 0.5000])
     """
     _square("solve", A), _real("solve", B)
     if A.dtype is not B.dtype:
@@ -148,7 +152,13 @@ def solve(A, B, *, left=True):
 
 
 def solve_triangular(A, B, *, upper, left=True, unitriangular=False):
-    """As `solve`, reading only one triangle of A; its diagonal counts as ones if `unitriangular`."""
+    """As `solve`, reading only one triangle of A; its diagonal counts as ones if `unitriangular`.
+
+    Example:
+        >>> fg.linalg.solve_triangular(fg.tensor([[1.0, 1.0], [0.0, 2.0]]), fg.tensor([[3.0], [4.0]]), upper=True)
+        tensor([[1.],
+                [2.]])
+    """
     a = fg.triu(A) if upper else fg.tril(A)
     if unitriangular:
         a = a - fg.diag_embed(a.diagonal(dim1=-2, dim2=-1) - 1)
@@ -173,13 +183,23 @@ class _Pinv(_OfMatrices):
 
 def pinv(A, *, rtol=1e-15):
     """The pseudoinverse of a matrix (..., m, n): singular values up to rtol times the largest count as 0. The derivative is that
-    of matrices of the same rank."""
+    of matrices of the same rank.
+
+    Example:
+        >>> fg.linalg.pinv(fg.tensor([[1.0], [1.0]]))
+        tensor([[0.5000, 0.5000]])
+    """
     return _Pinv.apply(_real("pinv", A), rtol)
 
 
 def lstsq(A, B, rcond=None, *, driver=None):
     """The X of least |A X - B|, as (solution, residuals, rank, singular_values); A (..., m, n) with m >= n, of full rank where a
-    derivative is taken."""
+    derivative is taken.
+
+    Example:
+        >>> fg.linalg.lstsq(fg.tensor([[1.0], [1.0]]), fg.tensor([[1.0], [3.0]])).solution
+        tensor([[2.0000]])
+    """
     if A.shape[-2] < A.shape[-1]:
         raise ShapeError(f"lstsq: expected at least as many rows as columns, got {tuple(A.shape)}")
     if is_differentiated(A) or is_differentiated(B):
@@ -209,7 +229,12 @@ class _LogDet(_OfMatrices):
 
 
 def slogdet(A):
-    """(sign, logabsdet) of square matrices: the determinant is sign * exp(logabsdet)."""
+    """(sign, logabsdet) of square matrices: the determinant is sign * exp(logabsdet).
+
+    Example:
+        >>> fg.linalg.slogdet(fg.tensor([[0.0, 1.0], [1.0, 0.0]])).sign
+        tensor(-1.)
+    """
     return results.slogdet(*_LogDet.apply(_square("slogdet", A)))
 
 
@@ -239,7 +264,12 @@ def _cofactors(x):
 
 
 def det(A):
-    """The determinant of square matrices; its derivative exists for singular ones too."""
+    """The determinant of square matrices; its derivative exists for singular ones too.
+
+    Example:
+        >>> fg.linalg.det(fg.tensor([[2.0, 0.0], [1.0, 3.0]]))
+        tensor(6.)
+    """
     return _Det.apply(_square("det", A))
 
 
@@ -261,7 +291,13 @@ class _Cholesky(_OfMatrices):
 
 def cholesky(A, *, upper=False):
     """The lower triangular L with A = L L^T of symmetric positive definite matrices, or L^T if `upper`. Raises LinAlgError
-    where A is not positive definite."""
+    where A is not positive definite.
+
+    Example:
+        >>> fg.linalg.cholesky(fg.tensor([[4.0, 2.0], [2.0, 2.0]]))
+        tensor([[2., 0.],
+                [1., 1.]])
+    """
     y = _Cholesky.apply(_square("cholesky", A))
     return y.mT if upper else y
 
@@ -291,7 +327,12 @@ class _Eigh(_OfMatrices):
 
 def eigh(A, UPLO="L"):
     """(eigenvalues, eigenvectors) of symmetric matrices, of which one triangle is read; eigenvalues ascend, eigenvectors are
-    the columns. Gradients through the eigenvectors want eigenvalues that differ."""
+    the columns. Gradients through the eigenvectors want eigenvalues that differ.
+
+    Example:
+        >>> fg.linalg.eigh(fg.tensor([[2.0, 0.0], [0.0, 1.0]])).eigenvalues
+        tensor([1., 2.])
+    """
     _square("eigh", A)
     if UPLO not in ("L", "U"):
         raise RuntimeError(f"eigh: UPLO must be 'L' or 'U', got {UPLO!r}")
@@ -300,7 +341,12 @@ def eigh(A, UPLO="L"):
 
 
 def eigvalsh(A, UPLO="L"):
-    """The eigenvalues of symmetric matrices, ascending."""
+    """The eigenvalues of symmetric matrices, ascending.
+
+    Example:
+        >>> fg.linalg.eigvalsh(fg.tensor([[2.0, 1.0], [1.0, 2.0]]))
+        tensor([1., 3.])
+    """
     return eigh(A, UPLO).eigenvalues
 
 
@@ -338,7 +384,12 @@ class _FullSvd(_OfMatrices):
 
 def svd(A, full_matrices=True, *, driver=None):
     """(U, S, Vh) with A = U diag(S) Vh, singular values descending; U (..., m, k), Vh (..., k, n) with k = min(m, n), or square
-    ones if `full_matrices`, which have no derivative. Gradients through U and Vh want singular values that differ."""
+    ones if `full_matrices`, which have no derivative. Gradients through U and Vh want singular values that differ.
+
+    Example:
+        >>> fg.linalg.svd(fg.tensor([[3.0, 0.0], [0.0, 2.0]])).S
+        tensor([3., 2.])
+    """
     _real("svd", A)
     if not full_matrices or A.shape[-1] == A.shape[-2]:
         return results.svd(*_Svd.apply(A))
@@ -348,7 +399,12 @@ def svd(A, full_matrices=True, *, driver=None):
 
 
 def svdvals(A, *, driver=None):
-    """The singular values of matrices (..., m, n), descending."""
+    """The singular values of matrices (..., m, n), descending.
+
+    Example:
+        >>> fg.linalg.svdvals(fg.tensor([[3.0, 0.0], [0.0, 2.0]]))
+        tensor([3., 2.])
+    """
     return svd(A, full_matrices=False).S
 
 
@@ -369,7 +425,13 @@ class _Qr(_OfMatrices):
 
 
 def qr(A, mode="reduced"):
-    """(Q, R) with A = Q R, Q of orthonormal columns, R upper triangular, for A (..., m, n) with m >= n."""
+    """(Q, R) with A = Q R, Q of orthonormal columns, R upper triangular, for A (..., m, n) with m >= n.
+
+    Example:
+        >>> q, r = fg.linalg.qr(fg.tensor([[1.0, 2.0], [3.0, 4.0]]))
+        >>> fg.allclose(q @ r, fg.tensor([[1.0, 2.0], [3.0, 4.0]]))
+        True
+    """
     if mode != "reduced" or A.shape[-2] < A.shape[-1]:
         raise NotImplementedError("qr: mode must be 'reduced' and a matrix have at least as many rows as columns")
     return results.qr(*_Qr.apply(_real("qr", A)))
@@ -379,14 +441,24 @@ def qr(A, mode="reduced"):
 
 
 def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
-    """The p-norm of vectors along `dim` (an int or several), or of all elements; ord a number, inf, -inf or 0."""
+    """The p-norm of vectors along `dim` (an int or several), or of all elements; ord a number, inf, -inf or 0.
+
+    Example:
+        >>> fg.linalg.vector_norm(fg.tensor([3.0, -4.0]), ord=1)
+        tensor(7.)
+    """
     x = x if dtype is None else x.to(dtype)
     return fg.norm(_real("vector_norm", x), ord, dim, keepdim)
 
 
 def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
     """A norm of matrices in two dimensions: "fro", "nuc", 1, -1, inf, -inf (sums along columns or rows), 2, -2 (singular
-    values)."""
+    values).
+
+    Example:
+        >>> fg.linalg.matrix_norm(fg.tensor([[3.0, 0.0], [0.0, 4.0]]))
+        tensor(5.)
+    """
     A = A if dtype is None else A.to(dtype)
     _real("matrix_norm", A)
     if A.dim() < 2:
@@ -412,7 +484,12 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
 
 def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
     """A vector or matrix norm: of all elements (2) where neither `ord` nor `dim` is given, else of vectors where `dim` is an
-    int or A has one dimension, of matrices where it names two."""
+    int or A has one dimension, of matrices where it names two.
+
+    Example:
+        >>> fg.linalg.norm(fg.tensor([3.0, 4.0]))
+        tensor(5.)
+    """
     if ord is None and (dim is None or not isinstance(dim, int)):
         return vector_norm(A, 2, dim, keepdim, dtype=dtype)
     if isinstance(dim, int) or (dim is None and A.dim() == 1) or (dim is not None and len(dim) == 1):
@@ -425,7 +502,12 @@ def norm(A, ord=None, dim=None, keepdim=False, *, dtype=None):
 
 
 def cond(A, p=None):
-    """The condition number |A| |A^-1| in the norm p (2 if None)."""
+    """The condition number |A| |A^-1| in the norm p (2 if None).
+
+    Example:
+        >>> fg.linalg.cond(fg.tensor([[2.0, 0.0], [0.0, 8.0]]))
+        tensor(4.)
+    """
     if p in (None, 2, -2):
         s = svdvals(A)
         return s[..., 0] / s[..., -1] if p != -2 else s[..., -1] / s[..., 0]
@@ -433,7 +515,12 @@ def cond(A, p=None):
 
 
 def matrix_rank(A, *, atol=None, rtol=None, hermitian=False):
-    """How many singular values are larger than max(atol, rtol * the largest); rtol is max(m, n) * eps if not given."""
+    """How many singular values are larger than max(atol, rtol * the largest); rtol is max(m, n) * eps if not given.
+
+    Example:
+        >>> fg.linalg.matrix_rank(fg.ones(3, 3))
+        tensor(1)
+    """
     s = svdvals(A.detach())
     if rtol is None:
         rtol = max(A.shape[-2:]) * fg.finfo(A.dtype).eps if atol is None else 0.0
@@ -441,7 +528,12 @@ def matrix_rank(A, *, atol=None, rtol=None, hermitian=False):
 
 
 def multi_dot(tensors):
-    """The product of several matrices; the first and the last may be vectors. Multiplied in the order that costs least."""
+    """The product of several matrices; the first and the last may be vectors. Multiplied in the order that costs least.
+
+    Example:
+        >>> fg.linalg.multi_dot([fg.ones(2, 3), fg.ones(3, 4), fg.ones(4, 1)]).shape
+        fastgrad.Size([2, 1])
+    """
     xs = list(tensors)
     if len(xs) < 2:
         raise RuntimeError(f"multi_dot: expected at least 2 tensors, got {len(xs)}")
@@ -463,17 +555,32 @@ def multi_dot(tensors):
 
 
 def vecdot(x, y, *, dim=-1):
-    """The dot products of vectors along `dim`."""
+    """The dot products of vectors along `dim`.
+
+    Example:
+        >>> fg.linalg.vecdot(fg.ones(4, 3), fg.ones(4, 3))
+        tensor([3., 3., 3., 3.])
+    """
     return (x * y).sum(dim)
 
 
 def cross(input, other, *, dim=-1):
-    """The cross products of vectors of 3 along `dim`."""
+    """The cross products of vectors of 3 along `dim`.
+
+    Example:
+        >>> fg.linalg.cross(fg.tensor([1.0, 0.0, 0.0]), fg.tensor([0.0, 1.0, 0.0]))
+        tensor([0., 0., 1.])
+    """
     return fg.cross(input, other, dim)
 
 
 def diagonal(A, *, offset=0, dim1=-2, dim2=-1):
-    """A diagonal of matrices, as a view."""
+    """A diagonal of matrices, as a view.
+
+    Example:
+        >>> fg.linalg.diagonal(fg.eye(3))
+        tensor([1., 1., 1.])
+    """
     return A.diagonal(offset, dim1, dim2)
 
 

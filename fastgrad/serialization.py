@@ -67,15 +67,25 @@ def load(f, map_location=None, *, weights_only=True):
 
     Args:
         f: a path, or a file open for reading bytes.
-        map_location: None or "cpu".
+        map_location: None or the CPU, as "cpu" or a `device`. A function or a dictionary, which PyTorch would ask where to
+            put what another device held, is not asked: nothing was elsewhere.
         weights_only: accepted; a file holds nothing that could be run.
 
     Returns: an equal object; Tensors and Parameters that were one object are one again.
 
-    Raises: RuntimeError if the file was not written by `save`, or is damaged.
+    Raises: RuntimeError if the file was not written by `save`, or is damaged, and for another device.
+
+    Example:
+        >>> import io
+        >>> file = io.BytesIO()
+        >>> save({"epoch": 3, "weights": fg.ones(2)}, file)
+        >>> file.seek(0)
+        0
+        >>> load(file)
+        {'epoch': 3, 'weights': tensor([1., 1.])}
     """
-    if map_location not in (None, "cpu"):
-        raise ValueError(f"load: map_location may be None or 'cpu', but got {map_location!r}")
+    if map_location is not None and not isinstance(map_location, dict) and not callable(map_location):
+        _core.device(map_location)
     if _is_safetensors(f):
         return _read_safetensors(f)
     # Opened here, since NumPy leaves a path that it cannot read open.

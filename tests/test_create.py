@@ -244,6 +244,16 @@ def test_like_and_new():
     assert x.new_tensor([1.5]).dtype is I64
 
 
+@pytest.mark.parametrize("size", [2.5, 2.0, math.nan, "2", None])
+@pytest.mark.parametrize(
+    "make",
+    [fg.zeros, fg.eye, lambda n: fg.randn((3, n)), lambda n: fg.full((n,), 1), lambda n: fg.ones(4).reshape(n, 2)],
+)
+def test_a_size_is_an_int(make, size):
+    with pytest.raises(TypeError, match=r"sizes must be ints, got .*\((float|str|NoneType)\)"):
+        make(size)
+
+
 @pytest.mark.parametrize("size", [-1, 2.5, math.nan, "2", None, 2**65])
 def test_sizes_that_are_none(size):
     with pytest.raises((TypeError, RuntimeError, MemoryError)):
@@ -471,7 +481,13 @@ def test_modules_are_imported_when_they_are_used():
     subprocess.run([sys.executable, "-P", "-c", code], check=True, timeout=60)
 
 
-def test_show_config_names_what_is_in_use():
-    text = fg.show_config()
+def test_show_config_prints_what_is_in_use(capsys):
+    assert fg.show_config() is None
+    text = capsys.readouterr().out
     for word in (fg.__version__, np.__version__, "instruction set", "BLAS"):
         assert word in text
+    found = fg.show_config(mode="dicts")
+    assert capsys.readouterr().out == ""
+    assert [line.removeprefix(name).strip() for name, line in zip(found, text.splitlines(), strict=True)] == list(found.values())
+    with pytest.raises(ValueError, match="'stdout' or 'dicts', got 'json'"):
+        fg.show_config("json")

@@ -291,7 +291,7 @@ def test_what_vmap_refuses(call, message):
         lambda x: fg.tensor(x.numpy()),
         lambda x: x[x > 0],
         lambda x: x.nonzero(),
-        lambda x: fg.multinomial(x.abs(), 1),
+        lambda x: fg.multinomial(x.abs(), 2, replacement=True),
         lambda x: fg.from_dlpack(x),
         lambda x: x.requires_grad_(),
         lambda x: fg.tensor(np.sin(np.asarray(x))),

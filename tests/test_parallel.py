@@ -171,7 +171,7 @@ def test_stopping_at_any_moment_leaves_no_thread_behind():
 
 
 def test_bad_input_is_refused():
-    with pytest.raises(ValueError, match="argument 2 is"):
+    with pytest.raises(ValueError, match="differ in length: 2, 1"):
         fg.parallel_map(train, [0, 1], [0.1])
     with pytest.raises(ValueError, match="threads"):
         fg.parallel_map(train, [0], threads=0)

@@ -264,6 +264,30 @@ def test_multinomial(replacement):
             fg.multinomial(fg.tensor(wrong), 1, replacement)
 
 
+@pytest.mark.parametrize("samples", [1, 2])
+def test_multinomial_and_bernoulli_compile(samples):
+    """A policy's actions: the program draws what the function would have drawn, and stays in range whatever the weights."""
+
+    def draw(weights):
+        return fg.multinomial(weights, samples), fg.bernoulli(weights / 10)
+
+    weights = [fg.rand(4, 3) + k for k in range(6)]
+    step = fg.compile(draw)
+    fg.manual_seed(0)
+    compiled = [step(w) for w in weights]
+    fg.manual_seed(0)
+    assert all(fg.equal(a, b) for made, w in zip(compiled, weights, strict=True) for a, b in zip(made, draw(w), strict=True))
+    assert step.replays >= 3
+    assert 0 <= step(fg.full((4, 3), -math.inf))[0].min() <= 2
+
+
+def test_multinomial_draws_for_each_element_of_a_batch():
+    draw = fg.vmap(lambda w: fg.multinomial(w, 1), randomness="different")
+    assert draw(fg.tensor([[0.0, 1.0], [2.0, 0.0]])).tolist() == [[1], [0]]
+    with pytest.raises(RuntimeError, match="not all zero"):
+        draw(fg.tensor([[0.0, 1.0], [0.0, 0.0]]))
+
+
 def test_arguments_that_cannot_be():
     x = fg.empty(2)
     for call in (

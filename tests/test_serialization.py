@@ -180,8 +180,9 @@ def test_a_missing_file(tmp_path):
 
 def test_devices(path):
     fastgrad.save(1, path)
-    assert fastgrad.load(path, map_location="cpu") == 1
-    with pytest.raises(ValueError, match="'cuda'"):
+    for where in ("cpu", fastgrad.device("cpu"), {"cuda:0": "cpu"}, lambda storage, place: storage):
+        assert fastgrad.load(path, map_location=where) == 1
+    with pytest.raises(RuntimeError, match="'cuda'"):
         fastgrad.load(path, map_location="cuda")
 
 

@@ -163,25 +163,45 @@ def relu_(Tensor self not None):
 
 @publish(inplace=relu_)
 def relu(Tensor input not None, inplace=False):
-    """max(x, 0); the derivative at 0 is 0."""
+    """max(x, 0); the derivative at 0 is 0.
+
+    >>> import fastgrad as fg
+    >>> fg.relu(fg.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
     return run(RELU, input, None, inplace)
 
 
 @publish(method=False)
 def leaky_relu(Tensor input not None, negative_slope=0.01, inplace=False):
-    """x where x > 0, else negative_slope * x."""
+    """x where x > 0, else negative_slope * x.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.leaky_relu(fg.tensor([-1.0, 2.0]), 0.1)
+    tensor([-0.1000,  2.0000])
+    """
     return run(LEAKY_RELU, input, params(negative_slope), inplace)
 
 
 @publish(method=False)
 def threshold(Tensor input not None, threshold, value, inplace=False):
-    """x where x > threshold, else `value`."""
+    """x where x > threshold, else `value`.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.threshold(fg.tensor([0.5, 2.0]), 1.0, -9.0)
+    tensor([-9.,  2.])
+    """
     return run(THRESHOLD, input, params(threshold, value), inplace)
 
 
 @publish(method=False)
 def hardtanh(Tensor input not None, min_val=-1.0, max_val=1.0, inplace=False):
-    """x between two bounds; the derivative at a bound is 0."""
+    """x between two bounds; the derivative at a bound is 0.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.hardtanh(fg.tensor([-3.0, 0.5, 3.0]))
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val ({min_val}) must not be greater than max_val ({max_val})")
     return run(HARDTANH, input, params(min_val, max_val), inplace)
@@ -221,7 +241,12 @@ def hardswish(Tensor input not None, inplace=False):
 
 @publish(method=False)
 def softplus(Tensor input not None, beta=1.0, threshold=20.0):
-    """log(1 + e^(beta x)) / beta; x itself where beta x > threshold."""
+    """log(1 + e^(beta x)) / beta; x itself where beta x > threshold.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.softplus(fg.tensor([-1.0, 30.0]))
+    tensor([ 0.3133, 30.0000])
+    """
     return apply1(SOFTPLUS, input, params(beta, threshold))
 
 
@@ -233,7 +258,12 @@ def logsigmoid(Tensor input not None):
 
 @publish(method=False)
 def gelu(Tensor input not None, approximate="none"):
-    """x times the standard normal distribution function of x; approximated with tanh if `approximate` is "tanh"."""
+    """x times the standard normal distribution function of x; approximated with tanh if `approximate` is "tanh".
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.gelu(fg.tensor([-1.0, 2.0]))
+    tensor([-0.1587,  1.9545])
+    """
     if approximate == "none":
         return apply1(GELU, input, None)
     if approximate != "tanh":
@@ -243,7 +273,12 @@ def gelu(Tensor input not None, approximate="none"):
 
 @publish(method=False)
 def silu(Tensor input not None, inplace=False):
-    """x sigmoid(x), also known as swish."""
+    """x sigmoid(x), also known as swish.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.silu(fg.tensor([-1.0, 2.0]))
+    tensor([-0.2689,  1.7616])
+    """
     return run(SILU, input, None, inplace)
 
 
@@ -255,7 +290,12 @@ def mish(Tensor input not None, inplace=False):
 
 @publish(method=False)
 def elu(Tensor input not None, alpha=1.0, inplace=False):
-    """x where x > 0, else alpha (e^x - 1) (Clevert et al. 2015)."""
+    """x where x > 0, else alpha (e^x - 1) (Clevert et al. 2015).
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.elu(fg.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
+    """
     return run(ELU, input, params(alpha, 1, 1), inplace)
 
 
@@ -267,7 +307,12 @@ def selu(Tensor input not None, inplace=False):
 
 @publish(method=False)
 def celu(Tensor input not None, alpha=1.0, inplace=False):
-    """x where x > 0, else alpha (e^(x / alpha) - 1) (Barron 2017)."""
+    """x where x > 0, else alpha (e^(x / alpha) - 1) (Barron 2017).
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.celu(fg.tensor([-1.0, 2.0]), alpha=2.0)
+    tensor([-0.7869,  2.0000])
+    """
     if alpha == 0:
         raise RuntimeError("celu: alpha must not be 0")
     return run(ELU, input, params(alpha, 1, 1 / alpha), inplace)
@@ -287,7 +332,12 @@ def tanhshrink(Tensor input not None):
 
 @publish
 def prelu(Tensor input not None, Tensor weight not None):
-    """x where x > 0, else weight * x; one weight, or one for each index of dimension 1."""
+    """x where x > 0, else weight * x; one weight, or one for each index of dimension 1.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.prelu(fg.tensor([-1.0, 2.0]), fg.tensor([0.25]))
+    tensor([-0.2500,  2.0000])
+    """
     if weight.layout.c.ndim > 1:
         raise RuntimeError(f"prelu: weight must have 0 or 1 dimension, but has shape {tuple(weight.shape)}")
     if weight.layout.c.size != 1:
@@ -301,7 +351,12 @@ def prelu(Tensor input not None, Tensor weight not None):
 
 @publish(method=False)
 def glu(Tensor input not None, dim=-1):
-    """a * sigmoid(b) with a and b the halves of the input along `dim`."""
+    """a * sigmoid(b) with a and b the halves of the input along `dim`.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.glu(fg.tensor([1.0, 2.0, 0.0, 0.0]))
+    tensor([0.5000, 1.0000])
+    """
     size = input.shape[dim]
     if size % 2:
         raise RuntimeError(f"glu: the size of dimension {dim} must be even, but is {size}")

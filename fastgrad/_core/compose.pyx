@@ -45,14 +45,24 @@ def cumprod_(Tensor self not None, dim, *, dtype=None):
 
 @publish(inplace=cumsum_)
 def cumsum(Tensor input not None, dim=None, *, dtype=None, axis=None):
-    """The sums of all elements up to each along `dim`; of integers and bools as int64."""
+    """The sums of all elements up to each along `dim`; of integers and bools as int64.
+
+    >>> import fastgrad as fg
+    >>> fg.cumsum(fg.tensor([1, 2, 3, 4]), dim=0)
+    tensor([ 1,  3,  6, 10])
+    """
     return scanned(input, either(dim, axis), dtype, functions["add"], "cumsum")
 
 
 @publish(inplace=cumprod_)
 def cumprod(Tensor input not None, dim=None, *, dtype=None, axis=None):
     """The products of all elements up to each along `dim`; of integers and bools as int64. Right, to any order, where
-    elements are 0."""
+    elements are 0.
+
+    >>> import fastgrad as fg
+    >>> fg.cumprod(fg.tensor([1, 2, 3, 4]), dim=0)
+    tensor([ 1,  2,  6, 24])
+    """
     return scanned(input, either(dim, axis), dtype, functions["mul"], "cumprod")
 
 
@@ -69,13 +79,25 @@ cdef object triangle(Tensor x, object diagonal, bint upper, str who):
 
 @publish
 def tril(Tensor input not None, diagonal=0):
-    """The lower triangle of a matrix, or of each of a stack: 0 above the given diagonal."""
+    """The lower triangle of a matrix, or of each of a stack: 0 above the given diagonal.
+
+    >>> import fastgrad as fg
+    >>> fg.tril(fg.ones(2, 2))
+    tensor([[1., 0.],
+            [1., 1.]])
+    """
     return triangle(input, diagonal, False, "tril")
 
 
 @publish
 def triu(Tensor input not None, diagonal=0):
-    """The upper triangle of a matrix, or of each of a stack: 0 below the given diagonal."""
+    """The upper triangle of a matrix, or of each of a stack: 0 below the given diagonal.
+
+    >>> import fastgrad as fg
+    >>> fg.triu(fg.ones(2, 2), diagonal=1)
+    tensor([[0., 1.],
+            [0., 0.]])
+    """
     return triangle(input, diagonal, True, "triu")
 
 
@@ -89,7 +111,13 @@ cdef object on_diagonal(Tensor x, object k):
 
 @publish
 def diag(Tensor input not None, diagonal=0):
-    """The square matrix with the elements of a vector on a diagonal; of a matrix, the elements of a diagonal, as a copy."""
+    """The square matrix with the elements of a vector on a diagonal; of a matrix, the elements of a diagonal, as a copy.
+
+    >>> import fastgrad as fg
+    >>> fg.diag(fg.tensor([1, 2]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
     if input.layout.c.ndim == 2:
         return on_diagonal(input, diagonal)
     if input.layout.c.ndim != 1:
@@ -101,7 +129,12 @@ def diag(Tensor input not None, diagonal=0):
 
 @publish
 def trace(Tensor input not None):
-    """The sum of the diagonal of a matrix."""
+    """The sum of the diagonal of a matrix.
+
+    >>> import fastgrad as fg
+    >>> fg.trace(fg.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor(5.)
+    """
     if input.layout.c.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got a tensor of {input.layout.c.ndim} dimensions")
     return on_diagonal(input, 0).sum()
@@ -113,7 +146,13 @@ cdef tuple listed(object dims):
 
 @publish
 def flip(Tensor input not None, *axes, dims=None):
-    """The elements in reverse order along each of the dimensions, ints or one sequence (or `dims`); a copy."""
+    """The elements in reverse order along each of the dimensions, ints or one sequence (or `dims`); a copy.
+
+    >>> import fastgrad as fg
+    >>> fg.flip(fg.tensor([[1, 2], [3, 4]]), (1,))
+    tensor([[2, 1],
+            [4, 3]])
+    """
     cdef object y = input
     given = listed(dims if dims is not None else axes[0] if len(axes) == 1 else axes)
     along = [axis_of(d, input.layout.c.ndim, "flip") for d in given]
@@ -128,7 +167,12 @@ def flip(Tensor input not None, *axes, dims=None):
 
 @publish
 def roll(Tensor input not None, shifts, dims=None):
-    """The elements moved along `dims` by `shifts`, those that leave at one end entering at the other; flattened without dims."""
+    """The elements moved along `dims` by `shifts`, those that leave at one end entering at the other; flattened without dims.
+
+    >>> import fastgrad as fg
+    >>> fg.roll(fg.arange(5), 2)
+    tensor([3, 4, 0, 1, 2])
+    """
     if dims is None:
         return roll(input.reshape(-1), shifts, 0).reshape(input.shape)
     shifts, dims = listed(shifts), listed(dims)
@@ -167,14 +211,25 @@ install("repeat", repeat)
 
 @publish
 def tile(Tensor input not None, *dims):
-    """The tensor repeated along each dimension; fewer numbers than dimensions leave the first ones as they are."""
+    """The tensor repeated along each dimension; fewer numbers than dimensions leave the first ones as they are.
+
+    >>> import fastgrad as fg
+    >>> fg.tile(fg.tensor([1, 2]), (2, 2))
+    tensor([[1, 2, 1, 2],
+            [1, 2, 1, 2]])
+    """
     dims = tuple(dims[0]) if len(dims) == 1 and not isinstance(dims[0], int) else dims
     return repeat(input, (1,) * (input.layout.c.ndim - len(dims)) + dims)
 
 
 @publish(method=False)
 def broadcast_tensors(*tensors):
-    """All tensors expanded to one shape."""
+    """All tensors expanded to one shape.
+
+    >>> import fastgrad as fg
+    >>> [x.shape for x in fg.broadcast_tensors(fg.zeros(3, 1), fg.zeros(2))]
+    [fastgrad.Size([3, 2]), fastgrad.Size([3, 2])]
+    """
     try:
         shape = np.broadcast_shapes(*[tuple(t.shape) for t in tensors])
     except ValueError:
@@ -186,7 +241,14 @@ def broadcast_tensors(*tensors):
 
 @publish(method=False)
 def meshgrid(*tensors, indexing="ij"):
-    """Grids of the coordinates of vectors, one for each; "xy" exchanges the first two dimensions."""
+    """Grids of the coordinates of vectors, one for each; "xy" exchanges the first two dimensions.
+
+    >>> import fastgrad as fg
+    >>> rows, columns = fg.meshgrid(fg.arange(2), fg.arange(3), indexing="ij")
+    >>> rows
+    tensor([[0, 0, 0],
+            [1, 1, 1]])
+    """
     if indexing not in ("ij", "xy"):
         raise RuntimeError(f"meshgrid: indexing must be 'ij' or 'xy', got {indexing!r}")
     if len(tensors) == 1 and not isinstance(tensors[0], Tensor):
@@ -207,7 +269,13 @@ def meshgrid(*tensors, indexing="ij"):
 
 @publish(method=False)
 def one_hot(Tensor tensor not None, num_classes=-1):
-    """int64 with one more dimension: 1 where its index is the class, else 0. num_classes -1: the largest class and one."""
+    """int64 with one more dimension: 1 where its index is the class, else 0. num_classes -1: the largest class and one.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.one_hot(fg.tensor([0, 2]), 3)
+    tensor([[1, 0, 0],
+            [0, 0, 1]])
+    """
     if fg_is_real(tensor.dtype):
         raise RuntimeError(f"one_hot: expected a tensor of classes, integers, got {tensor.dtype}")
     if tensor.layout.c.size == 0 and num_classes <= 0:
@@ -230,6 +298,10 @@ def pad(Tensor input not None, pad, mode="constant", value=None):
     """Adds elements before and after: pairs of counts, the last dimension first; negative ones take away.
 
     mode: "constant" (`value`, 0 if None), "reflect" (without the edge), "replicate" (the edge) or "circular".
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.pad(fg.tensor([[1, 2]]), (1, 2))
+    tensor([[0, 1, 2, 0, 0]])
     """
     cdef object y = input
     counts = tuple(pad)
@@ -268,5 +340,10 @@ def pad(Tensor input not None, pad, mode="constant", value=None):
 
 @publish(method=False)
 def normalize(Tensor input not None, p=2.0, dim=1, eps=1e-12):
-    """input / max(its p-norm along `dim`, eps)."""
+    """input / max(its p-norm along `dim`, eps).
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.normalize(fg.tensor([[3.0, 4.0]]), dim=1)
+    tensor([[0.6000, 0.8000]])
+    """
     return input / call("norm", (input, p, dim, True)).clamp_min(eps)

@@ -298,25 +298,45 @@ install("type", type_)
 
 @publish
 def is_floating_point(Tensor input not None):
-    """Whether the dtype is float32 or float64."""
+    """Whether the dtype is float32 or float64.
+
+    >>> import fastgrad as fg
+    >>> fg.is_floating_point(fg.zeros(1))
+    True
+    """
     return bool(fg_is_real(input.dtype))
 
 
 @publish
 def is_complex(Tensor input not None):
-    """False: there are no complex dtypes."""
+    """False: there are no complex dtypes.
+
+    >>> import fastgrad as fg
+    >>> fg.is_complex(fg.zeros(1))
+    False
+    """
     return False
 
 
 @publish
 def is_nonzero(Tensor input not None):
-    """Whether the one element of this tensor is not zero."""
+    """Whether the one element of this tensor is not zero.
+
+    >>> import fastgrad as fg
+    >>> fg.is_nonzero(fg.tensor([2.0]))
+    True
+    """
     return bool(input)
 
 
 @publish(method=False)
 def is_tensor(obj):
-    """Whether the object is a Tensor."""
+    """Whether the object is a Tensor.
+
+    >>> import fastgrad as fg
+    >>> fg.is_tensor([1.0])
+    False
+    """
     return type(obj) is Tensor
 
 
@@ -328,19 +348,34 @@ cdef DType dtype_argument(object x, str who):
 
 @publish(method=False)
 def promote_types(type1, type2):
-    """The smallest dtype that holds both, by the rules that operations on tensors follow."""
+    """The smallest dtype that holds both, by the rules that operations on tensors follow.
+
+    >>> import fastgrad as fg
+    >>> fg.promote_types(fg.int64, fg.float32)
+    fastgrad.float32
+    """
     return dtype_of(fg_promote(dtype_argument(type1, "promote_types").code, dtype_argument(type2, "promote_types").code))
 
 
 @publish(method=False)
 def can_cast(from_, to):
-    """Whether an in-place operation may write values of one dtype into a tensor of another: never to a lower category."""
+    """Whether an in-place operation may write values of one dtype into a tensor of another: never to a lower category.
+
+    >>> import fastgrad as fg
+    >>> fg.can_cast(fg.float64, fg.float32), fg.can_cast(fg.float32, fg.int64)
+    (True, False)
+    """
     return bool(fg_category[dtype_argument(from_, "can_cast").code] <= fg_category[dtype_argument(to, "can_cast").code])
 
 
 @publish(method=False)
 def result_type(tensor1, tensor2):
-    """The dtype of an operation on two tensors or numbers."""
+    """The dtype of an operation on two tensors or numbers.
+
+    >>> import fastgrad as fg
+    >>> fg.result_type(fg.tensor([1]), 1.5)
+    fastgrad.float32
+    """
     cdef int with_axes = -1, without = -1
     cdef Tensor t
     for x in (tensor1, tensor2):
@@ -360,7 +395,12 @@ cdef object limits(str name, object of, str fields):
 
 @publish(method=False)
 def finfo(type=None):
-    """The limits of a real dtype (the default one if None): ``bits``, ``eps``, ``max``, ``min``, ``tiny``, ``resolution``."""
+    """The limits of a real dtype (the default one if None): ``bits``, ``eps``, ``max``, ``min``, ``tiny``, ``resolution``.
+
+    >>> import fastgrad as fg
+    >>> fg.finfo(fg.float32).eps
+    1.1920928955078125e-07
+    """
     if type is None:
         type = get_default_dtype()
     return limits("finfo", np.finfo(dtype_argument(type, "finfo").numpy_dtype), "eps max min tiny smallest_normal resolution")
@@ -368,7 +408,12 @@ def finfo(type=None):
 
 @publish(method=False)
 def iinfo(type):
-    """The limits of an integer dtype: ``bits``, ``max``, ``min``."""
+    """The limits of an integer dtype: ``bits``, ``max``, ``min``.
+
+    >>> import fastgrad as fg
+    >>> fg.iinfo(fg.int32).max
+    2147483647
+    """
     return limits("iinfo", np.iinfo(dtype_argument(type, "iinfo").numpy_dtype), "max min")
 
 
@@ -384,7 +429,12 @@ install("is_same_size", is_same_size)
 
 @publish
 def equal(Tensor input not None, Tensor other not None):
-    """Whether two tensors have the same shape and elements; nan equals nothing."""
+    """Whether two tensors have the same shape and elements; nan equals nothing.
+
+    >>> import fastgrad as fg
+    >>> fg.equal(fg.tensor([1, 2]), fg.tensor([1, 2]))
+    True
+    """
     return bool(same_shape(input.layout, other.layout)) and bool((array_of(input) == array_of(other)).all())
 
 

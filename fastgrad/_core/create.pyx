@@ -516,14 +516,24 @@ def tensor(data, *, dtype=None, device=None, bint requires_grad=False, bint pin_
 
 @publish(method=False)
 def as_tensor(data, dtype=None, device=None):
-    """The data as a tensor, without a copy where it is a Tensor or an array already of that dtype (then memory is shared)."""
+    """The data as a tensor, without a copy where it is a Tensor or an array already of that dtype (then memory is shared).
+
+    >>> import fastgrad as fg
+    >>> fg.as_tensor([1.0, 2.0])
+    tensor([1., 2.])
+    """
     check_device(device, "as_tensor")
     return from_data(data, code_of(dtype, "as_tensor"), False)
 
 
 @publish(method=False)
 def asarray(obj, *, dtype=None, device=None, copy=None, bint requires_grad=False):
-    """The object as a tensor; ``copy`` True forces one, False forbids it, None copies only where memory cannot be shared."""
+    """The object as a tensor; ``copy`` True forces one, False forbids it, None copies only where memory cannot be shared.
+
+    >>> import fastgrad as fg
+    >>> fg.asarray([1, 2])
+    tensor([1, 2])
+    """
     cdef Tensor t
     check_device(device, "asarray")
     t = from_data(obj, code_of(dtype, "asarray"), copy is True)
@@ -558,7 +568,13 @@ def zeros(*sizes, size=None, dtype=None, layout=None, device=None, bint requires
 
 @publish(method=False)
 def ones(*sizes, size=None, dtype=None, layout=None, device=None, bint requires_grad=False, bint pin_memory=False):
-    """A tensor of ones."""
+    """A tensor of ones.
+
+    >>> import fastgrad as fg
+    >>> fg.ones(2, 3)
+    tensor([[1., 1., 1.],
+            [1., 1., 1.]])
+    """
     cdef int code = code_of(dtype, "ones")
     check_options(device, layout, "ones")
     return filled(sizes_layout(sizes, size, "ones"), 1, default_code() if code < 0 else code, requires_grad)
@@ -575,7 +591,12 @@ cdef Tensor unfilled(Layout lay, int code):
 @publish(method=False)
 def empty(*sizes, size=None, dtype=None, layout=None, device=None, bint requires_grad=False, bint pin_memory=False,
           memory_format=None):
-    """A tensor whose elements are whatever was in memory."""
+    """A tensor whose elements are whatever was in memory.
+
+    >>> import fastgrad as fg
+    >>> fg.empty(2, 3).shape
+    fastgrad.Size([2, 3])
+    """
     cdef int code = code_of(dtype, "empty")
     check_options(device, layout, "empty")
     return finished(unfilled(sizes_layout(sizes, size, "empty"), default_code() if code < 0 else code), requires_grad)
@@ -583,7 +604,13 @@ def empty(*sizes, size=None, dtype=None, layout=None, device=None, bint requires
 
 @publish(method=False)
 def full(size, fill_value, *, dtype=None, layout=None, device=None, bint requires_grad=False, bint pin_memory=False):
-    """A tensor with every element fill_value; its dtype, where not given, is that of the number."""
+    """A tensor with every element fill_value; its dtype, where not given, is that of the number.
+
+    >>> import fastgrad as fg
+    >>> fg.full((2, 2), 7)
+    tensor([[7, 7],
+            [7, 7]])
+    """
     cdef int code = code_of(dtype, "full")
     check_options(device, layout, "full")
     if code < 0:
@@ -603,7 +630,12 @@ cdef Layout layout_like(Tensor x):
 
 @publish(method=False)
 def zeros_like(Tensor input not None, *, dtype=None, layout=None, device=None, bint requires_grad=False, memory_format=None):
-    """Zeros of the shape and dtype of a tensor."""
+    """Zeros of the shape and dtype of a tensor.
+
+    >>> import fastgrad as fg
+    >>> fg.zeros_like(fg.tensor([5.0, 6.0]))
+    tensor([0., 0.])
+    """
     cdef int code = code_of(dtype, "zeros_like")
     check_options(device, layout, "zeros_like")
     return filled_like(input, 0, code, requires_grad)
@@ -611,7 +643,12 @@ def zeros_like(Tensor input not None, *, dtype=None, layout=None, device=None, b
 
 @publish(method=False)
 def ones_like(Tensor input not None, *, dtype=None, layout=None, device=None, bint requires_grad=False, memory_format=None):
-    """Ones of the shape and dtype of a tensor."""
+    """Ones of the shape and dtype of a tensor.
+
+    >>> import fastgrad as fg
+    >>> fg.ones_like(fg.tensor([5, 6]))
+    tensor([1, 1])
+    """
     cdef int code = code_of(dtype, "ones_like")
     check_options(device, layout, "ones_like")
     return filled_like(input, 1, code, requires_grad)
@@ -619,7 +656,12 @@ def ones_like(Tensor input not None, *, dtype=None, layout=None, device=None, bi
 
 @publish(method=False)
 def empty_like(Tensor input not None, *, dtype=None, layout=None, device=None, bint requires_grad=False, memory_format=None):
-    """Uninitialised, of the shape and dtype of a tensor."""
+    """Uninitialised, of the shape and dtype of a tensor.
+
+    >>> import fastgrad as fg
+    >>> fg.empty_like(fg.ones(2, 3)).shape
+    fastgrad.Size([2, 3])
+    """
     cdef int code = code_of(dtype, "empty_like")
     check_options(device, layout, "empty_like")
     return finished(batched_like(unfilled(layout_like(input), input.dtype if code < 0 else code), input), requires_grad)
@@ -628,7 +670,12 @@ def empty_like(Tensor input not None, *, dtype=None, layout=None, device=None, b
 @publish(method=False)
 def full_like(Tensor input not None, fill_value, *, dtype=None, layout=None, device=None, bint requires_grad=False,
               memory_format=None):
-    """Every element fill_value, of the shape and dtype of a tensor."""
+    """Every element fill_value, of the shape and dtype of a tensor.
+
+    >>> import fastgrad as fg
+    >>> fg.full_like(fg.zeros(2), 0.5)
+    tensor([0.5000, 0.5000])
+    """
     cdef int code = code_of(dtype, "full_like")
     check_options(device, layout, "full_like")
     return filled_like(input, fill_value, code, requires_grad)
@@ -790,7 +837,12 @@ def linspace(start, end, steps, *, dtype=None, layout=None, device=None, bint re
 @publish(method=False)
 def logspace(start, end, steps, base=10.0, *, dtype=None, layout=None, device=None, bint requires_grad=False,
              bint pin_memory=False):
-    """``base ** linspace(start, end, steps)``."""
+    """``base ** linspace(start, end, steps)``.
+
+    >>> import fastgrad as fg
+    >>> fg.logspace(0, 2, 3)
+    tensor([  1.,  10., 100.])
+    """
     cdef int code = code_of(dtype, "logspace")
     cdef double b = base
     cdef int64_t k
@@ -805,14 +857,19 @@ def logspace(start, end, steps, base=10.0, *, dtype=None, layout=None, device=No
 
 @publish(method=False)
 def eye(n, m=None, *, dtype=None, layout=None, device=None, bint requires_grad=False, bint pin_memory=False):
-    """The matrix [n, m] (m = n where not given) with ones on its diagonal."""
+    """The matrix [n, m] (m = n where not given) with ones on its diagonal.
+
+    >>> import fastgrad as fg
+    >>> fg.eye(2, 3)
+    tensor([[1., 0., 0.],
+            [0., 1., 0.]])
+    """
     cdef int code = code_of(dtype, "eye")
     cdef int64_t shape[2]
     cdef int64_t k
     cdef Tensor t
     check_options(device, layout, "eye")
-    shape[0] = n
-    shape[1] = n if m is None else m
+    read_shape((n, n if m is None else m), shape, "eye")
     if shape[0] < 0 or shape[1] < 0:
         raise RuntimeError(f"eye: sizes must be greater than or equal to 0, got {shape[0]} and {shape[1]}")
     t = new_tensor(dense_layout(2, shape), default_code() if code < 0 else code)

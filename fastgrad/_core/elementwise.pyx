@@ -285,19 +285,34 @@ def clamp_max_(Tensor self not None, max):
 
 @publish(inplace=clamp_)
 def clamp(Tensor input not None, min=None, max=None):
-    """Elements between `min` and `max`, numbers or tensors; either may be None. The derivative at a bound is 1."""
+    """Elements between `min` and `max`, numbers or tensors; either may be None. The derivative at a bound is 1.
+
+    >>> import fastgrad as fg
+    >>> fg.clamp(fg.tensor([-2.0, 0.5, 2.0]), min=-1, max=1)
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
     return clamped(input, min, max, False)
 
 
 @publish(inplace=clamp_min_)
 def clamp_min(Tensor input not None, min):
-    """Elements, but at least `min`."""
+    """Elements, but at least `min`.
+
+    >>> import fastgrad as fg
+    >>> fg.clamp_min(fg.tensor([-2.0, 2.0]), 1)
+    tensor([1., 2.])
+    """
     return clamped(input, min, None, False)
 
 
 @publish(inplace=clamp_max_)
 def clamp_max(Tensor input not None, max):
-    """Elements, but at most `max`."""
+    """Elements, but at most `max`.
+
+    >>> import fastgrad as fg
+    >>> fg.clamp_max(fg.tensor([-2.0, 2.0]), 1)
+    tensor([-2.,  1.])
+    """
     return clamped(input, None, max, False)
 
 
@@ -395,19 +410,34 @@ cdef object checked(object y, str name, object x, object other):
 
 @publish(inplace=add_)
 def add(input, other, *, alpha=1):
-    """input + alpha * other."""
+    """input + alpha * other.
+
+    >>> import fastgrad as fg
+    >>> fg.add(fg.tensor([1.0, 2.0]), fg.tensor([10.0, 20.0]), alpha=0.5)
+    tensor([ 6., 12.])
+    """
     return checked(apply2(ADD, input, scaled(other, alpha)), "add", input, other)
 
 
 @publish(inplace=sub_)
 def sub(input, other, *, alpha=1):
-    """input - alpha * other."""
+    """input - alpha * other.
+
+    >>> import fastgrad as fg
+    >>> fg.sub(fg.tensor([1.0, 2.0]), 1)
+    tensor([0., 1.])
+    """
     return checked(apply2(SUB, input, scaled(other, alpha)), "sub", input, other)
 
 
 @publish
 def rsub(input, other, *, alpha=1):
-    """other - alpha * input."""
+    """other - alpha * input.
+
+    >>> import fastgrad as fg
+    >>> fg.rsub(fg.tensor([1.0, 2.0]), 10)
+    tensor([9., 8.])
+    """
     return checked(apply2(SUB, other, scaled(input, alpha)), "rsub", input, other)
 
 
@@ -434,7 +464,12 @@ def div_(Tensor self not None, other, *, rounding_mode=None):
 
 @publish(inplace=div_)
 def div(input, other, *, rounding_mode=None):
-    """input / other; rounded towards 0 if `rounding_mode` is "trunc", down if it is "floor"."""
+    """input / other; rounded towards 0 if `rounding_mode` is "trunc", down if it is "floor".
+
+    >>> import fastgrad as fg
+    >>> fg.div(fg.tensor([7.0, -7.0]), 2, rounding_mode="floor")
+    tensor([ 3., -4.])
+    """
     return divided(input, other, rounding_mode)
 
 
@@ -451,7 +486,12 @@ def pow_(Tensor self not None, exponent):
 
 @publish(inplace=pow_)
 def pow(input, exponent):
-    """input to the power `exponent`; one of them may be a number."""
+    """input to the power `exponent`; one of them may be a number.
+
+    >>> import fastgrad as fg
+    >>> fg.pow(fg.tensor([2.0, 3.0]), 2)
+    tensor([4., 9.])
+    """
     return power(input, exponent, False)
 
 
@@ -462,7 +502,12 @@ def lerp_(Tensor self not None, end, weight):
 
 @publish(inplace=lerp_)
 def lerp(Tensor input not None, end, weight):
-    """input + weight * (end - input); `weight` is a number or a tensor."""
+    """input + weight * (end - input); `weight` is a number or a tensor.
+
+    >>> import fastgrad as fg
+    >>> fg.lerp(fg.zeros(2), fg.tensor([10.0, 20.0]), 0.25)
+    tensor([2.5000, 5.0000])
+    """
     return apply3(LERP, input, end, weight, None)
 
 
@@ -478,13 +523,23 @@ def addcdiv_(Tensor self not None, tensor1, tensor2, *, value=1):
 
 @publish(inplace=addcmul_)
 def addcmul(input, tensor1, tensor2, *, value=1):
-    """input + value * tensor1 * tensor2."""
+    """input + value * tensor1 * tensor2.
+
+    >>> import fastgrad as fg
+    >>> fg.addcmul(fg.ones(2), fg.tensor([1.0, 2.0]), fg.tensor([4.0, 4.0]), value=0.5)
+    tensor([3., 5.])
+    """
     return apply3(ADDCMUL, input, tensor1, tensor2, params(value))
 
 
 @publish(inplace=addcdiv_)
 def addcdiv(input, tensor1, tensor2, *, value=1):
-    """input + value * tensor1 / tensor2."""
+    """input + value * tensor1 / tensor2.
+
+    >>> import fastgrad as fg
+    >>> fg.addcdiv(fg.ones(2), fg.tensor([1.0, 2.0]), fg.tensor([4.0, 4.0]), value=2)
+    tensor([1.5000, 2.0000])
+    """
     return apply3(ADDCDIV, input, tensor1, tensor2, params(value))
 
 
@@ -497,7 +552,12 @@ def round_(Tensor self not None, *, decimals=0):
 
 @publish(inplace=round_)
 def round(Tensor input not None, *, decimals=0):
-    """The nearest integer, the even one at a half; with `decimals` that many digits after the point."""
+    """The nearest integer, the even one at a half; with `decimals` that many digits after the point.
+
+    >>> import fastgrad as fg
+    >>> fg.round(fg.tensor([0.5, 1.5, 2.25]), decimals=1)
+    tensor([0.5000, 1.5000, 2.2000])
+    """
     if decimals == 0:
         return apply1(ROUND, input, None)
     scale = 10.0 ** decimals
@@ -516,7 +576,12 @@ def nan_to_num_(Tensor self not None, nan=0.0, posinf=None, neginf=None):
 
 @publish(inplace=nan_to_num_)
 def nan_to_num(Tensor input not None, nan=0.0, posinf=None, neginf=None):
-    """NaN and the infinities replaced by numbers: 0, and the largest and smallest of the dtype, where none are given."""
+    """NaN and the infinities replaced by numbers: 0, and the largest and smallest of the dtype, where none are given.
+
+    >>> import fastgrad as fg
+    >>> fg.nan_to_num(fg.tensor([fg.nan, fg.inf]), nan=-1.0, posinf=9.0)
+    tensor([-1.,  9.])
+    """
     if not fg_is_real(input.dtype):
         return input.clone()
     return apply1(NAN_TO_NUM, input, finite_values(input, nan, posinf, neginf))
@@ -524,7 +589,12 @@ def nan_to_num(Tensor input not None, nan=0.0, posinf=None, neginf=None):
 
 @publish
 def float_power(input, exponent):
-    """input ** exponent, computed in float64."""
+    """input ** exponent, computed in float64.
+
+    >>> import fastgrad as fg
+    >>> fg.float_power(fg.tensor([2, 3]), 0.5)
+    tensor([1.4142, 1.7321], dtype=fastgrad.float64)
+    """
     x = cast(as_operand(input, FG_F64, "float_power"), FG_F64)
     return apply2(POW, x, cast(as_operand(exponent, FG_F64, "float_power"), FG_F64))
 
@@ -554,7 +624,12 @@ install("where", _where_method)
 
 @publish
 def isclose(Tensor input not None, Tensor other not None, rtol=1e-05, atol=1e-08, equal_nan=False):
-    """Whether |input - other| <= atol + rtol * |other|, elementwise; NaN equals NaN only if `equal_nan`."""
+    """Whether |input - other| <= atol + rtol * |other|, elementwise; NaN equals NaN only if `equal_nan`.
+
+    >>> import fastgrad as fg
+    >>> fg.isclose(fg.tensor([1.0, 1.0]), fg.tensor([1.0 + 1e-7, 1.1]))
+    tensor([ True, False])
+    """
     if rtol < 0 or atol < 0:
         raise RuntimeError(f"isclose: rtol and atol must be at least 0, got {rtol} and {atol}")
     with no_grad():

@@ -213,8 +213,20 @@ def retain_grad(Tensor self not None):
     set_history(self, self.node, self.at)
 
 
+def retains_grad(Tensor self not None):
+    """Whether this is a tensor that is no leaf and keeps its gradient: what `retain_grad` sets. False for a leaf.
+
+    >>> import fastgrad as fg
+    >>> y = fg.ones(2, requires_grad=True) * 2
+    >>> y.retain_grad()
+    >>> y.retains_grad
+    True
+    """
+    return (self.flags & RETAINS) != 0
+
+
 install("retain_grad", retain_grad)
-install("retains_grad", property(lambda Tensor self: (self.flags & RETAINS) != 0))
+install("retains_grad", property(retains_grad))
 
 
 class RemovableHandle:

@@ -372,6 +372,11 @@ def index_put(Tensor input not None, indices, values, accumulate=False):
     element).
 
     indices: a tuple of int64 or bool tensors, as between the brackets of an index.
+
+    >>> import fastgrad as fg
+    >>> fg.index_put(fg.zeros(2, 2), (fg.tensor([0, 1]), fg.tensor([1, 0])), fg.tensor([5.0, 6.0]))
+    tensor([[0., 5.],
+            [6., 0.]])
     """
     cdef Key r = read_key(input, tuple(indices))
     cdef Tensor v = as_operand(values, input.dtype, "index_put")
@@ -455,7 +460,12 @@ def index_add_(Tensor self not None, dim, index, Tensor source not None, *, alph
 
 @publish(inplace=index_add_)
 def index_add(Tensor input not None, dim, index, Tensor source not None, *, alpha=1):
-    """A copy to which ``alpha * source`` is added at the indices of a vector along one dimension; repeated indices add up."""
+    """A copy to which ``alpha * source`` is added at the indices of a vector along one dimension; repeated indices add up.
+
+    >>> import fastgrad as fg
+    >>> fg.index_add(fg.zeros(3), 0, fg.tensor([0, 2, 2]), fg.ones(3))
+    tensor([1., 0., 2.])
+    """
     return change_along(input, dim, index, source if alpha == 1 else source * alpha, True, False, "index_add")
 
 
@@ -466,7 +476,12 @@ def index_copy_(Tensor self not None, dim, index, Tensor source not None):
 
 @publish(inplace=index_copy_)
 def index_copy(Tensor input not None, dim, index, Tensor source not None):
-    """A copy whose parts at the indices of a vector along one dimension are those of the source."""
+    """A copy whose parts at the indices of a vector along one dimension are those of the source.
+
+    >>> import fastgrad as fg
+    >>> fg.index_copy(fg.zeros(3), 0, fg.tensor([0, 2]), fg.tensor([5.0, 6.0]))
+    tensor([5., 0., 6.])
+    """
     return change_along(input, dim, index, source, False, False, "index_copy")
 
 
@@ -484,7 +499,12 @@ def index_fill_(Tensor self not None, dim, index, value):
 
 @publish(inplace=index_fill_)
 def index_fill(Tensor input not None, dim, index, value):
-    """A copy whose parts at the indices of a vector along one dimension hold one value."""
+    """A copy whose parts at the indices of a vector along one dimension hold one value.
+
+    >>> import fastgrad as fg
+    >>> fg.index_fill(fg.zeros(3), 0, fg.tensor([0, 2]), 7)
+    tensor([7., 0., 7.])
+    """
     return change_along(input, dim, index, fill_value(value, input.dtype, "index_fill"), False, False, "index_fill")
 
 
@@ -530,6 +550,11 @@ def embedding(Tensor input not None, Tensor weight not None, padding_idx=None, m
 
     input: int64 or int32 of any shape; weight: (rows, features). Returns (*input.shape, features). The row `padding_idx`
     gets no gradient. max_norm, scale_grad_by_freq and sparse are not supported.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.embedding(fg.tensor([2, 0]), fg.tensor([[0.0, 0.5], [1.0, 1.5], [2.0, 2.5]]))
+    tensor([[2.0000, 2.5000],
+            [0.0000, 0.5000]])
     """
     cdef Attrs a
     cdef PyObject* xs[2]
@@ -632,6 +657,11 @@ def gather(Tensor input not None, dim, Tensor index not None, *, sparse_grad=Fal
     """The elements whose position along `dim` the index gives: ``out[i][j] = input[i][index[i][j]]`` for dim 1.
 
     index: int64, as many dimensions as input and nowhere larger but along `dim`. Returns a tensor of the index's shape.
+
+    >>> import fastgrad as fg
+    >>> fg.gather(fg.tensor([[1, 2], [3, 4]]), 1, fg.tensor([[0], [1]]))
+    tensor([[1],
+            [4]])
     """
     cdef int d = dim_of(dim, input.layout.c.ndim)
     check_along(input, d, index, "gather")
@@ -677,7 +707,13 @@ def scatter_(Tensor self not None, dim, Tensor index not None, src=None, *, valu
 @publish(inplace=scatter_)
 def scatter(Tensor input not None, dim, Tensor index not None, src=None, *, value=None):
     """A copy with each element of `src` (a tensor or one number) at the position along `dim` that the index gives:
-    ``out[i][index[i][j]] = src[i][j]`` for dim 1. Which of several values for one place stays is not defined."""
+    ``out[i][index[i][j]] = src[i][j]`` for dim 1. Which of several values for one place stays is not defined.
+
+    >>> import fastgrad as fg
+    >>> fg.scatter(fg.zeros(2, 3), 1, fg.tensor([[2], [0]]), 1.0)
+    tensor([[0., 0., 1.],
+            [1., 0., 0.]])
+    """
     return scatter_any(SCATTER, input, dim, index, value if src is None else src, False, "scatter")
 
 
@@ -688,13 +724,23 @@ def scatter_add_(Tensor self not None, dim, Tensor index not None, Tensor src no
 
 @publish(inplace=scatter_add_)
 def scatter_add(Tensor input not None, dim, Tensor index not None, Tensor src not None):
-    """A copy with each element of `src` added at the position along `dim` that the index gives; repeated places add up."""
+    """A copy with each element of `src` added at the position along `dim` that the index gives; repeated places add up.
+
+    >>> import fastgrad as fg
+    >>> fg.scatter_add(fg.zeros(3), 0, fg.tensor([0, 2, 2]), fg.ones(3))
+    tensor([1., 0., 2.])
+    """
     return scatter_any(SCATTER_ADD, input, dim, index, src, False, "scatter_add")
 
 
 @publish
 def take_along_dim(Tensor input not None, Tensor indices not None, dim=None):
-    """`gather` with the other dimensions broadcast; without `dim`, from the flattened tensor."""
+    """`gather` with the other dimensions broadcast; without `dim`, from the flattened tensor.
+
+    >>> import fastgrad as fg
+    >>> fg.take_along_dim(fg.tensor([[3, 1, 2]]), fg.tensor([[1, 2, 0]]), dim=1)
+    tensor([[1, 2, 3]])
+    """
     cdef int d
     if dim is None:
         return gather(input.reshape(-1), 0, indices.reshape(-1))
@@ -731,7 +777,12 @@ def masked_fill_(Tensor self not None, Tensor mask not None, value):
 
 @publish(inplace=masked_fill_)
 def masked_fill(Tensor input not None, Tensor mask not None, value):
-    """A copy that holds one value where the mask, which broadcasts, is true."""
+    """A copy that holds one value where the mask, which broadcasts, is true.
+
+    >>> import fastgrad as fg
+    >>> fg.masked_fill(fg.ones(3), fg.tensor([True, False, True]), 0)
+    tensor([0., 1., 0.])
+    """
     cdef PyObject* xs[3]
     cdef Tensor v = fill_value(value, input.dtype, "masked_fill")
     check_mask(mask, "masked_fill")
@@ -743,7 +794,12 @@ def masked_fill(Tensor input not None, Tensor mask not None, value):
 
 @publish
 def masked_select(Tensor input not None, Tensor mask not None):
-    """The elements where the mask is true, as a vector; the two broadcast together."""
+    """The elements where the mask is true, as a vector; the two broadcast together.
+
+    >>> import fastgrad as fg
+    >>> fg.masked_select(fg.arange(3), fg.tensor([True, False, True]))
+    tensor([0, 2])
+    """
     check_mask(mask, "masked_select")
     shape = np.broadcast_shapes(tuple(input.shape), tuple(mask.shape))
     return advanced_get(input.expand(shape), mask.expand(shape)) if shape else advanced_get(input.reshape(1), mask.reshape(1))
@@ -757,13 +813,19 @@ cdef Op NONZERO = op("nonzero", shape="GIVEN", dtype=".->i", vjp=NONE, family="i
 
 @publish
 def nonzero(Tensor input not None, *, as_tuple=False):
-    """The positions of the elements that are not zero: (count, ndim), int64; with `as_tuple`, one vector per dimension."""
+    """The positions of the elements that are not zero: (count, ndim), int64; with `as_tuple`, one vector per dimension.
+
+    >>> import fastgrad as fg
+    >>> fg.nonzero(fg.tensor([0, 5, 6]), as_tuple=True)
+    (tensor([1, 2]),)
+    """
     cdef Attrs a = new_attrs()
     cdef PyObject* px = <PyObject*>input
     cdef Tensor found
     if as_tuple and input.layout.c.ndim == 0:
         return nonzero(input.reshape(1), as_tuple=True)
     a.c.ndim = 2
+    door(input, "a result whose shape depends on values (a mask as index, nonzero); use where() or multiply by the mask")
     a.c.shape[0] = functions["count_nonzero"](input).item()
     a.c.shape[1] = input.layout.c.ndim
     found = <Tensor>apply(NONZERO, &px, 1, a)
@@ -772,7 +834,13 @@ def nonzero(Tensor input not None, *, as_tuple=False):
 
 @publish
 def argwhere(Tensor input not None):
-    """The positions of the elements that are not zero: (count, ndim), int64."""
+    """The positions of the elements that are not zero: (count, ndim), int64.
+
+    >>> import fastgrad as fg
+    >>> fg.argwhere(fg.tensor([[0, 5], [6, 0]]))
+    tensor([[0, 1],
+            [1, 0]])
+    """
     return nonzero(input)
 
 
@@ -847,7 +915,13 @@ functions["concat"] = functions["concatenate"] = cat
 
 @publish(method=False)
 def stack(tensors, dim=0, *, axis=None):
-    """Tensors of one shape side by side along a new dimension."""
+    """Tensors of one shape side by side along a new dimension.
+
+    >>> import fastgrad as fg
+    >>> fg.stack([fg.tensor([1, 2]), fg.tensor([3, 4])], dim=1)
+    tensor([[1, 3],
+            [2, 4]])
+    """
     cdef list xs = tensors_of(tensors, "stack")
     shape = (<Tensor>xs[0]).shape
     for i, x in enumerate(xs):
@@ -859,7 +933,12 @@ def stack(tensors, dim=0, *, axis=None):
 
 @publish(method=False)
 def hstack(tensors):
-    """Tensors one after the other along dimension 1; along dimension 0 for vectors."""
+    """Tensors one after the other along dimension 1; along dimension 0 for vectors.
+
+    >>> import fastgrad as fg
+    >>> fg.hstack([fg.tensor([1]), fg.tensor([2, 3])])
+    tensor([1, 2, 3])
+    """
     xs = [x.reshape(1) if x.ndim == 0 else x for x in tensors_of(tensors, "hstack")]
     return cat(xs, 0 if xs[0].ndim == 1 else 1)
 

@@ -286,7 +286,12 @@ cdef int expect(str name, Tensor x, int ndim) except -1:
 
 @publish
 def mm(Tensor input not None, Tensor mat2 not None):
-    """The product of two matrices, (m, k) and (k, n)."""
+    """The product of two matrices, (m, k) and (k, n).
+
+    >>> import fastgrad as fg
+    >>> fg.mm(fg.zeros(2, 3), fg.zeros(3, 4)).shape
+    fastgrad.Size([2, 4])
+    """
     expect("mm", input, 2)
     expect("mm", mat2, 2)
     return apply2(MATMUL, input, mat2)
@@ -294,7 +299,12 @@ def mm(Tensor input not None, Tensor mat2 not None):
 
 @publish
 def bmm(Tensor input not None, Tensor mat2 not None):
-    """The products of two stacks of as many matrices, (b, m, k) and (b, k, n)."""
+    """The products of two stacks of as many matrices, (b, m, k) and (b, k, n).
+
+    >>> import fastgrad as fg
+    >>> fg.bmm(fg.zeros(5, 2, 3), fg.zeros(5, 3, 4)).shape
+    fastgrad.Size([5, 2, 4])
+    """
     expect("bmm", input, 3)
     expect("bmm", mat2, 3)
     if input.layout.c.shape[0] != mat2.layout.c.shape[0]:
@@ -304,7 +314,12 @@ def bmm(Tensor input not None, Tensor mat2 not None):
 
 @publish
 def mv(Tensor input not None, Tensor vec not None):
-    """The product of a matrix (m, k) and a vector (k)."""
+    """The product of a matrix (m, k) and a vector (k).
+
+    >>> import fastgrad as fg
+    >>> fg.mv(fg.tensor([[1.0, 2.0], [3.0, 4.0]]), fg.tensor([1.0, 1.0]))
+    tensor([3., 7.])
+    """
     expect("mv", input, 2)
     expect("mv", vec, 1)
     return apply2(MATMUL, input, vec)
@@ -312,7 +327,12 @@ def mv(Tensor input not None, Tensor vec not None):
 
 @publish
 def dot(Tensor input not None, Tensor tensor not None):
-    """The scalar product of two vectors of one size."""
+    """The scalar product of two vectors of one size.
+
+    >>> import fastgrad as fg
+    >>> fg.dot(fg.tensor([1.0, 2.0]), fg.tensor([3.0, 4.0]))
+    tensor(11.)
+    """
     expect("dot", input, 1)
     expect("dot", tensor, 1)
     return apply2(MATMUL, input, tensor)
@@ -320,7 +340,13 @@ def dot(Tensor input not None, Tensor tensor not None):
 
 @publish
 def outer(Tensor input not None, Tensor vec2 not None):
-    """All products of an element of one vector and one of another: (m), (n) -> (m, n)."""
+    """All products of an element of one vector and one of another: (m), (n) -> (m, n).
+
+    >>> import fastgrad as fg
+    >>> fg.outer(fg.tensor([1, 2]), fg.tensor([3, 4]))
+    tensor([[3, 4],
+            [6, 8]])
+    """
     expect("outer", input, 1)
     expect("outer", vec2, 1)
     return input.unsqueeze(1) * vec2
@@ -328,7 +354,12 @@ def outer(Tensor input not None, Tensor vec2 not None):
 
 @publish
 def inner(Tensor input not None, Tensor other not None):
-    """Scalar products over the last dimensions of both: (..., k), (...', k) -> (..., ...'); a number just multiplies."""
+    """Scalar products over the last dimensions of both: (..., k), (...', k) -> (..., ...'); a number just multiplies.
+
+    >>> import fastgrad as fg
+    >>> fg.inner(fg.tensor([1.0, 2.0]), fg.tensor([3.0, 4.0]))
+    tensor(11.)
+    """
     if input.layout.c.ndim == 0 or other.layout.c.ndim == 0:
         return input * other
     return tensordot(input, other, ([-1], [-1]))
@@ -349,19 +380,35 @@ cdef object combined(object input, object product, object beta, object alpha, st
 
 @publish
 def addmm(Tensor input not None, Tensor mat1 not None, Tensor mat2 not None, *, beta=1, alpha=1):
-    """``beta * input + alpha * (mat1 @ mat2)`` for matrices; input broadcasts."""
+    """``beta * input + alpha * (mat1 @ mat2)`` for matrices; input broadcasts.
+
+    >>> import fastgrad as fg
+    >>> fg.addmm(fg.ones(2), fg.eye(2), fg.eye(2), beta=0.5)
+    tensor([[1.5000, 0.5000],
+            [0.5000, 1.5000]])
+    """
     return combined(input, mm(mat1, mat2), beta, alpha, "addmm")
 
 
 @publish
 def addmv(Tensor input not None, Tensor mat not None, Tensor vec not None, *, beta=1, alpha=1):
-    """``beta * input + alpha * (mat @ vec)`` for a matrix and a vector; input broadcasts."""
+    """``beta * input + alpha * (mat @ vec)`` for a matrix and a vector; input broadcasts.
+
+    >>> import fastgrad as fg
+    >>> fg.addmv(fg.ones(2), fg.eye(2), fg.tensor([3.0, 4.0]))
+    tensor([4., 5.])
+    """
     return combined(input, mv(mat, vec), beta, alpha, "addmv")
 
 
 @publish
 def baddbmm(Tensor input not None, Tensor batch1 not None, Tensor batch2 not None, *, beta=1, alpha=1):
-    """``beta * input + alpha * (batch1 @ batch2)`` for stacks of matrices; input broadcasts."""
+    """``beta * input + alpha * (batch1 @ batch2)`` for stacks of matrices; input broadcasts.
+
+    >>> import fastgrad as fg
+    >>> fg.baddbmm(fg.zeros(5, 2, 4), fg.zeros(5, 2, 3), fg.zeros(5, 3, 4)).shape
+    fastgrad.Size([5, 2, 4])
+    """
     return combined(input, bmm(batch1, batch2), beta, alpha, "baddbmm")
 
 
@@ -378,6 +425,10 @@ def tensordot(Tensor a not None, Tensor b not None, dims=2):
 
     dims: how many of the last dimensions of a and the first of b; or a pair of lists of dimensions, matched in order.
     Returns the other dimensions of a, then those of b.
+
+    >>> import fastgrad as fg
+    >>> fg.tensordot(fg.zeros(2, 3, 4), fg.zeros(4, 3, 5), dims=([1, 2], [1, 0])).shape
+    fastgrad.Size([2, 5])
     """
     na, nb = a.layout.c.ndim, b.layout.c.ndim
     if isinstance(dims, int):
@@ -407,6 +458,10 @@ def bilinear(Tensor input1 not None, Tensor input2 not None, Tensor weight not N
     """``y[..., o] = input1 weight[o] input2 + bias[o]``, a bilinear form for each output.
 
     input1: (..., in1); input2: (..., in2); weight: (out, in1, in2); bias: (out) or None. Returns (..., out).
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.bilinear(fg.zeros(8, 2), fg.zeros(8, 3), fg.zeros(4, 2, 3)).shape
+    fastgrad.Size([8, 4])
     """
     expect("bilinear", weight, 3)
     _, n1, n2 = weight.shape

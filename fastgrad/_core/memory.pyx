@@ -34,7 +34,15 @@ cdef extern from *:
 
 @cython.final
 cdef class DType:
-    """The type of a tensor's elements: ``float32``, ``float64``, ``int64``, ``int32``, ``uint8`` or ``bool``."""
+    """The type of a tensor's elements: ``float32``, ``float64``, ``int64``, ``int32``, ``uint8`` or ``bool``.
+
+    `name` ("float32"), `itemsize` (bytes of an element), `is_floating_point`, `is_signed`, `numpy_dtype`, and `code`, the
+    number that the kernels know it by, tell it. Others cannot be made: TypeError.
+
+    >>> import fastgrad as fg
+    >>> fg.float64.itemsize, fg.int32.numpy_dtype
+    (8, dtype('int32'))
+    """
 
     def __init__(self):
         raise TypeError("dtypes are fastgrad.float32, float64, int64, int32, uint8 and bool; no others can be made")

@@ -54,13 +54,23 @@ cdef object taken(Tensor x, Tensor indices, int axis):
 
 @publish
 def argsort(Tensor input not None, dim=-1, descending=False, *, stable=True, axis=None):
-    """The indices that sort along `dim`, int64. The order is always stable; NaN counts as the largest."""
+    """The indices that sort along `dim`, int64. The order is always stable; NaN counts as the largest.
+
+    >>> import fastgrad as fg
+    >>> fg.argsort(fg.tensor([3, 1, 2]), descending=True)
+    tensor([0, 2, 1])
+    """
     return order(input, axis_of(either(dim, axis), input.layout.c.ndim, "argsort"), descending)
 
 
 @publish
 def sort(Tensor input not None, dim=-1, descending=False, *, stable=True, axis=None):
-    """(values, indices) sorted along `dim`. The order is always stable; NaN counts as the largest."""
+    """(values, indices) sorted along `dim`. The order is always stable; NaN counts as the largest.
+
+    >>> import fastgrad as fg
+    >>> fg.sort(fg.tensor([3, 1, 2])).indices
+    tensor([1, 2, 0])
+    """
     cdef int along = axis_of(either(dim, axis), input.layout.c.ndim, "sort")
     indices = order(input, along, descending)
     return results.sort(taken(input, indices, along), indices)
@@ -68,7 +78,12 @@ def sort(Tensor input not None, dim=-1, descending=False, *, stable=True, axis=N
 
 @publish
 def topk(Tensor input not None, k, dim=-1, largest=True, sorted=True, *, axis=None):
-    """(values, indices) of the k largest elements along `dim`, or of the smallest; always sorted."""
+    """(values, indices) of the k largest elements along `dim`, or of the smallest; always sorted.
+
+    >>> import fastgrad as fg
+    >>> fg.topk(fg.tensor([3, 1, 2]), 2).values
+    tensor([3, 2])
+    """
     cdef int along = axis_of(either(dim, axis), input.layout.c.ndim, "topk")
     size = input.layout.c.shape[along] if input.layout.c.ndim else 1
     if not 0 <= k <= size:
@@ -84,6 +99,10 @@ def median(Tensor input not None, dim=None, keepdim=False, *, axis=None, keepdim
     """The median, the lower of two in the middle; NaN if there is one. With a `dim`, (values, indices) along it.
 
     Over all elements, equal ones share the gradient evenly.
+
+    >>> import fastgrad as fg
+    >>> fg.median(fg.tensor([3.0, 1.0, 2.0]))
+    tensor(2.)
     """
     cdef int along
     dim, keepdim = either(dim, axis), keepdim or keepdims

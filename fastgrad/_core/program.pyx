@@ -91,6 +91,9 @@ cdef class Program:
     def __cinit__(self):
         self.streams = []
 
+    def __repr__(self):
+        return f"<Program of {self.ncalls} calls, replayed {self.replays} times>"
+
     cdef str failing(self, PyObject** args):
         """Why this program does not describe the call; None where it does."""
         cdef fg_thread* here = thread()

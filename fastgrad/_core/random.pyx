@@ -6,6 +6,8 @@ its bit generator when it is first used, since importing numpy.random takes long
 
 from cpython.object cimport PyObject
 from cpython.pycapsule cimport PyCapsule_GetPointer
+from libc.float cimport DBL_MAX
+from libc.math cimport INFINITY
 from libc.stdint cimport int64_t, uint64_t
 
 import os
@@ -351,7 +353,12 @@ cdef Tensor new_real(Layout lay, int code, object layout, object device, str who
 @publish(method=False)
 def rand(*sizes, size=None, generator=None, dtype=None, layout=None, device=None, bint requires_grad=False,
          bint pin_memory=False):
-    """Draws from the uniform distribution on [0, 1)."""
+    """Draws from the uniform distribution on [0, 1).
+
+    >>> import fastgrad as fg
+    >>> fg.rand(2, 3).shape
+    fastgrad.Size([2, 3])
+    """
     cdef Tensor t = new_real(sizes_layout(sizes, size, "rand"), code_of(dtype, "rand"), layout, device, "rand")
     fill_real(UNIFORM, t, 0, 1, generator)
     return finished(t, requires_grad)
@@ -360,7 +367,12 @@ def rand(*sizes, size=None, generator=None, dtype=None, layout=None, device=None
 @publish(method=False)
 def randn(*sizes, size=None, generator=None, dtype=None, layout=None, device=None, bint requires_grad=False,
           bint pin_memory=False):
-    """Draws from the normal distribution of mean 0 and variance 1."""
+    """Draws from the normal distribution of mean 0 and variance 1.
+
+    >>> import fastgrad as fg
+    >>> fg.randn(2, 3, dtype=fg.float64).dtype
+    fastgrad.float64
+    """
     cdef Tensor t = new_real(sizes_layout(sizes, size, "randn"), code_of(dtype, "randn"), layout, device, "randn")
     fill_real(NORMAL, t, 0, 1, generator)
     return finished(t, requires_grad)
@@ -369,7 +381,12 @@ def randn(*sizes, size=None, generator=None, dtype=None, layout=None, device=Non
 @publish(method=False)
 def rand_like(Tensor input not None, *, generator=None, dtype=None, layout=None, device=None, bint requires_grad=False,
               memory_format=None):
-    """Draws from the uniform distribution on [0, 1), in the shape and dtype of a tensor."""
+    """Draws from the uniform distribution on [0, 1), in the shape and dtype of a tensor.
+
+    >>> import fastgrad as fg
+    >>> fg.rand_like(fg.zeros(2, 3)).shape
+    fastgrad.Size([2, 3])
+    """
     cdef int code = code_of(dtype, "rand_like")
     cdef Tensor t = new_real(layout_like(input), input.dtype if code < 0 else code, layout, device, "rand_like")
     fill_real(UNIFORM, t, 0, 1, generator)
@@ -379,7 +396,12 @@ def rand_like(Tensor input not None, *, generator=None, dtype=None, layout=None,
 @publish(method=False)
 def randn_like(Tensor input not None, *, generator=None, dtype=None, layout=None, device=None, bint requires_grad=False,
                memory_format=None):
-    """Draws from the normal distribution of mean 0 and variance 1, in the shape and dtype of a tensor."""
+    """Draws from the normal distribution of mean 0 and variance 1, in the shape and dtype of a tensor.
+
+    >>> import fastgrad as fg
+    >>> fg.randn_like(fg.zeros(2, 3)).shape
+    fastgrad.Size([2, 3])
+    """
     cdef int code = code_of(dtype, "randn_like")
     cdef Tensor t = new_real(layout_like(input), input.dtype if code < 0 else code, layout, device, "randn_like")
     fill_real(NORMAL, t, 0, 1, generator)
@@ -405,7 +427,13 @@ cdef tuple range_of(tuple given, dict named, str who):
 @publish(method=False)
 def randint(*args, generator=None, dtype=None, layout=None, device=None, bint requires_grad=False, bint pin_memory=False,
             **named):
-    """Draws from the integers in [low, high): ``randint(high, size)`` or ``randint(low, high, size)``; int64 by default."""
+    """Draws from the integers in [low, high): ``randint(high, size)`` or ``randint(low, high, size)``; int64 by default.
+
+    >>> import fastgrad as fg
+    >>> x = fg.randint(1, 7, (1000,))
+    >>> x.min(), x.max()
+    (tensor(1), tensor(6))
+    """
     cdef int code = code_of(dtype, "randint")
     cdef Tensor t
     low, high, rest = range_of(args, named, "randint")
@@ -421,7 +449,12 @@ def randint(*args, generator=None, dtype=None, layout=None, device=None, bint re
 @publish(method=False)
 def randint_like(Tensor input not None, *args, generator=None, dtype=None, layout=None, device=None,
                  bint requires_grad=False, memory_format=None, **named):
-    """Draws from the integers in [low, high), in the shape and dtype of a tensor: ``randint_like(x, high)``."""
+    """Draws from the integers in [low, high), in the shape and dtype of a tensor: ``randint_like(x, high)``.
+
+    >>> import fastgrad as fg
+    >>> fg.randint_like(fg.zeros(2, 3), 10).shape
+    fastgrad.Size([2, 3])
+    """
     cdef int code = code_of(dtype, "randint_like")
     cdef Tensor t
     low, high, rest = range_of(args, named, "randint_like")
@@ -435,26 +468,52 @@ def randint_like(Tensor input not None, *args, generator=None, dtype=None, layou
 
 @publish(method=False)
 def randperm(n, *, generator=None, dtype=None, layout=None, device=None, bint requires_grad=False, bint pin_memory=False):
-    """The integers from 0 to n - 1 in random order; int64 by default."""
+    """The integers from 0 to n - 1 in random order; int64 by default.
+
+    >>> import fastgrad as fg
+    >>> fg.randperm(5).sort().values
+    tensor([0, 1, 2, 3, 4])
+    """
     cdef int code = code_of(dtype, "randperm")
     cdef Tensor t
-    if n < 0:
+    if isinstance(n, int) and n < 0:
         raise RuntimeError(f"randperm: n must be non-negative, got {n}")
     check_options(device, layout, "randperm")
-    t = target(sizes_layout((int(n),), None, "randperm"), FG_I64, "randperm")
+    t = target(sizes_layout((n,), None, "randperm"), FG_I64, "randperm")
     fill(PERMUTATION, t, draw_attrs(chosen(generator)))
     return finished(t if code < 0 else cast(t, code), requires_grad)
 
 
+cdef bint all_within(Tensor t, double low, double high):
+    """Whether all elements lie in [low, high], NaN nowhere. No door: a compiled function's recorded calls may look, its
+    replays do without, and whatever the values are, what is drawn is in range."""
+    cdef Tensor dense = values_of(t).contiguous()
+    cdef float* f = <float*>dense.data
+    cdef double* d = <double*>dense.data
+    cdef int64_t k
+    cdef bint found = True
+    if dense.dtype == FG_F32:
+        for k in range(dense.layout.c.size):
+            found &= f[k] >= low and f[k] <= high
+    else:
+        for k in range(dense.layout.c.size):
+            found &= d[k] >= low and d[k] <= high
+    return found
+
+
 @publish
 def bernoulli(Tensor input not None, p=None, *, generator=None):
-    """1 with the probability that the element of `input` is (or p), else 0; in the shape and dtype of `input`."""
+    """1 with the probability that the element of `input` is (or p), else 0; in the shape and dtype of `input`.
+
+    >>> import fastgrad as fg
+    >>> fg.bernoulli(fg.tensor([0.0, 1.0]))
+    tensor([0., 1.])
+    """
     cdef Tensor t = target(layout_like(input), input.dtype, "bernoulli")
     if p is not None:
         return bernoulli_(t, p, generator=generator)
     only_real(input, "bernoulli")
-    probabilities = array_of(values_of(input))
-    if not ((probabilities >= 0) & (probabilities <= 1)).all():
+    if not all_within(input, 0, 1):
         raise RuntimeError("bernoulli: expected all probabilities to be in [0, 1]")
     fill_real(UNIFORM, t, 0, 1, generator)
     return cast(t < alias(input), t.dtype)
@@ -463,7 +522,12 @@ def bernoulli(Tensor input not None, p=None, *, generator=None):
 @publish(method=False)
 def normal(mean=0.0, std=1.0, size=None, *, generator=None, dtype=None, layout=None, device=None, bint requires_grad=False,
            bint pin_memory=False):
-    """Draws from normal distributions: of one mean and std, numbers, in `size`; or of a tensor of means, of stds, or both."""
+    """Draws from normal distributions: of one mean and std, numbers, in `size`; or of a tensor of means, of stds, or both.
+
+    >>> import fastgrad as fg
+    >>> fg.normal(5.0, 0.0, (2,))
+    tensor([5., 5.])
+    """
     cdef Tensor t
     if type(mean) is not Tensor and type(std) is not Tensor:
         if size is None:
@@ -472,7 +536,7 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, dtype=None, layout=N
         if not std >= 0:
             raise RuntimeError(f"normal: expected std >= 0, got {std}")
         return finished(t * std + mean, requires_grad)
-    if type(std) is Tensor and bool((array_of(values_of(std)) < 0).any()):
+    if type(std) is Tensor and not all_within(std, 0, INFINITY):
         raise RuntimeError("normal: expected all elements of std >= 0")
     spread = mean + std
     return alias(randn_like(spread, generator=generator) * std + mean)
@@ -482,33 +546,44 @@ def normal(mean=0.0, std=1.0, size=None, *, generator=None, dtype=None, layout=N
 def multinomial(Tensor input not None, num_samples, replacement=False, *, generator=None):
     """Indices drawn in proportion to the weights in each row of `input` [..., n], shape [..., num_samples], int64.
 
-    Raises RuntimeError for weights that are negative, not finite or sum to zero, and for more samples than weights above zero
-    without replacement.
+    input: float32 or float64, one or two dimensions; the weights of a row need not sum to 1. In a compiled function weights are
+        looked at only while it is recorded, and several samples with replacement cannot be drawn.
+
+    Raises RuntimeError for weights that are negative, not finite or all zero in a row, and for more samples than weights above
+    zero without replacement.
+
+    >>> import fastgrad as fg
+    >>> fg.multinomial(fg.tensor([0.0, 0.0, 2.0]), 2, replacement=True)
+    tensor([2, 2])
     """
-    cdef Tensor keys
+    cdef Tensor weights, keys
     only_real(input, "multinomial")
-    weights = array_of(input).astype(np.float64)
     if input.layout.c.ndim not in (1, 2):
         raise RuntimeError(f"multinomial: expected 1 or 2 dimensions, got {input.layout.c.ndim}")
-    if not (np.isfinite(weights) & (weights >= 0)).all() or not (weights.sum(-1) > 0).all():
-        raise RuntimeError("multinomial: weights must be finite, non-negative, and not all zero in a row")
     if num_samples <= 0:
         raise RuntimeError(f"multinomial: cannot draw {num_samples} samples")
-    lead = weights.shape[:weights.ndim - 1]
-    if replacement:
-        keys = rand(*lead, num_samples, generator=generator, dtype=dtype_of(FG_F64))
-        edges = weights.cumsum(-1)
-        edges /= edges.max(-1, keepdims=True)
-        found = [np.searchsorted(e, u, side="right") for e, u in zip(np.atleast_2d(edges), np.atleast_2d(array_of(keys)))]
-        return functions["tensor"](np.array(found).reshape(*lead, num_samples))
-    if num_samples > (weights > 0).sum(-1).min():
+    weights = cast(alias(input), FG_F64)
+    above = cast((weights > 0).sum(-1), FG_F64)
+    if not all_within(weights, 0, DBL_MAX) or not all_within(above, 1, INFINITY):
+        raise RuntimeError("multinomial: weights must be finite, non-negative, and not all zero in a row")
+    if replacement and num_samples > 1:
+        return with_replacement(array_of(weights), num_samples, generator)
+    if not all_within(above, num_samples, INFINITY):
         raise RuntimeError(f"multinomial: cannot draw {num_samples} samples without replacement from fewer weights above zero")
     # The smallest of exponential variables divided by the weights (Efraimidis and Spirakis, 2006).
-    keys = functions["empty"](*weights.shape, dtype=dtype_of(FG_F64))
+    keys = target(layout_like(weights), FG_F64, "multinomial")
     fill_real(EXPONENTIAL, keys, 1, 0, generator)
-    with np.errstate(divide="ignore"):
-        order = np.argsort(array_of(keys) / weights, -1, kind="stable")
-    return functions["tensor"](np.ascontiguousarray(order[..., :num_samples]))
+    keys = keys / weights
+    return functions["argmin"](keys, -1, True) if num_samples == 1 else functions["topk"](keys, num_samples, -1, False)[1]
+
+
+cdef object with_replacement(object weights, num_samples, generator):
+    lead = weights.shape[:weights.ndim - 1]
+    keys = array_of(rand(*lead, num_samples, generator=generator, dtype=dtype_of(FG_F64)))
+    edges = weights.cumsum(-1)
+    edges /= edges.max(-1, keepdims=True)
+    found = [np.searchsorted(e, u, side="right") for e, u in zip(np.atleast_2d(edges), np.atleast_2d(keys))]
+    return functions["tensor"](np.array(found).reshape(*lead, num_samples))
 
 
 # ---- dropout -------------------------------------------------------------------------------------------------------
@@ -523,7 +598,12 @@ cdef Tensor dropout_mask(Tensor x, Attrs a):
 
 @publish(method=False)
 def dropout(Tensor input not None, double p=0.5, bint training=True, *, generator=None):
-    """In training, each element is zero with probability p and otherwise scaled by 1 / (1 - p); else the input itself."""
+    """In training, each element is zero with probability p and otherwise scaled by 1 / (1 - p); else the input itself.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.dropout(fg.ones(3), p=0.5, training=False)
+    tensor([1., 1., 1.])
+    """
     cdef Attrs a
     cdef Generator g
     cdef PyObject* px = <PyObject*>input

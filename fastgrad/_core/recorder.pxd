@@ -32,7 +32,7 @@ cdef class Record:
     cdef Operand operand(self, Tensor t, bint written)
     cdef int gradient(self, Leaf leaf, bint read) except -1
     cdef int refuse(self, str what, str advice) except -1
-    cdef object strip(self, object r)
+    cdef object strip(self, object r, str place=*)
     cdef int loosen(self) except -1
     cdef int finish_grads(self) except -1
     cdef int drop_paths(self) except -1

@@ -205,24 +205,24 @@ cdef class Record:
 
     # ---- when it has run -----------------------------------------------------------------------------------------
 
-    cdef object strip(self, object r):
-        """The structure of a result, its tensors as Operands; their storages are kept for `rebuilt`."""
+    cdef object strip(self, object r, str place=""):
+        """The structure of a result, its tensors as Operands; their storages are kept for `rebuilt`. `place` is for messages."""
         cdef Tensor t
         cdef Operand o
         if type(r) is Tensor:
             t = <Tensor>r
             settle(t)
             if t.flags & REQUIRES_GRAD and not t.node.state & (N_LEAF | N_FREED):
-                self.refuse("returning a tensor whose graph has not been differentiated",
+                self.refuse(f"returning a tensor whose graph has not been differentiated (the result{place})",
                             "return x.detach(), or call backward() inside")
             o = self.operand(t, False)
             self.kept[o.slot] = t.storage
             return o
         if isinstance(r, (tuple, list)):
-            items = [self.strip(x) for x in r]
+            items = [self.strip(x, f"{place}[{k}]") for k, x in enumerate(r)]
             return ("items", type(r), items)
         if isinstance(r, dict):
-            return ("dict", type(r), list(r), [self.strip(x) for x in r.values()])
+            return ("dict", type(r), list(r), [self.strip(x, f"{place}[{k!r}]") for k, x in r.items()])
         return ("static", r)
 
     cdef object finish(self, list result):
@@ -474,7 +474,8 @@ cdef int on_door(Tensor t, str what) except -1:
         s = rec.by_birth.get(t.storage.birth)
         if s is None or (s.kind == CONSTANT and not s.written):
             return 0                # Python data on its way back to Python
-    return rec.refuse(what, "a value that Python reads would be frozen; return the tensor instead")
+    what, _, advice = what.partition("; ")
+    return rec.refuse(what, advice or "a value that Python reads would be frozen; return the tensor instead")
 
 
 def module_replaced(module not None):

@@ -160,25 +160,46 @@ cdef Tensor reduced(Op o, Tensor x, object dim, bint keepdim, object dtype):
 
 @publish
 def sum(Tensor input not None, dim=None, bint keepdim=False, *, dtype=None, axis=None, bint keepdims=False):
-    """The sum over `dim` (an int or several), or over all dimensions; of integers and bools as int64."""
+    """The sum over `dim` (an int or several), or over all dimensions; of integers and bools as int64.
+
+    >>> import fastgrad as fg
+    >>> fg.sum(fg.tensor([[1.0, 3.0], [4.0, 2.0]]), dim=1, keepdim=True)
+    tensor([[4.],
+            [6.]])
+    """
     return reduced(SUM, input, either(dim, axis), keepdim or keepdims, dtype)
 
 
 @publish
 def nansum(Tensor input not None, dim=None, bint keepdim=False, *, dtype=None, axis=None, bint keepdims=False):
-    """The sum over `dim`, or over all dimensions, where NaN counts as 0."""
+    """The sum over `dim`, or over all dimensions, where NaN counts as 0.
+
+    >>> import fastgrad as fg
+    >>> fg.nansum(fg.tensor([1.0, fg.nan]))
+    tensor(1.)
+    """
     return reduced(NANSUM if fg_is_real(input.dtype) else SUM, input, either(dim, axis), keepdim or keepdims, dtype)
 
 
 @publish
 def mean(Tensor input not None, dim=None, bint keepdim=False, *, dtype=None, axis=None, bint keepdims=False):
-    """The mean over `dim` (an int or several), or over all dimensions."""
+    """The mean over `dim` (an int or several), or over all dimensions.
+
+    >>> import fastgrad as fg
+    >>> fg.mean(fg.tensor([[1.0, 3.0], [4.0, 2.0]]), dim=0)
+    tensor([2.5000, 2.5000])
+    """
     return reduced(MEAN, input, either(dim, axis), keepdim or keepdims, dtype)
 
 
 @publish
 def prod(Tensor input not None, dim=None, bint keepdim=False, *, dtype=None, axis=None, bint keepdims=False):
-    """The product over `dim`, or over all dimensions; of integers and bools as int64."""
+    """The product over `dim`, or over all dimensions; of integers and bools as int64.
+
+    >>> import fastgrad as fg
+    >>> fg.prod(fg.tensor([2.0, 3.0]))
+    tensor(6.)
+    """
     return reduced(PROD, input, either(dim, axis), keepdim or keepdims, dtype)
 
 
@@ -233,27 +254,47 @@ cdef object spread_of(Op o, Tensor x, object dim, object unbiased, bint keepdim,
 
 @publish
 def var(Tensor input not None, dim=None, unbiased=None, bint keepdim=False, *, correction=None, axis=None, bint keepdims=False):
-    """The variance over `dim`, or over all dimensions, with n - correction as its divisor (correction 1 if not given)."""
+    """The variance over `dim`, or over all dimensions, with n - correction as its divisor (correction 1 if not given).
+
+    >>> import fastgrad as fg
+    >>> fg.var(fg.tensor([1.0, 3.0]))
+    tensor(2.)
+    """
     return spread_of(VAR, input, either(dim, axis), unbiased, keepdim or keepdims, correction)
 
 
 @publish
 def std(Tensor input not None, dim=None, unbiased=None, bint keepdim=False, *, correction=None, axis=None, bint keepdims=False):
-    """The standard deviation over `dim`, or over all dimensions: the square root of `var`."""
+    """The standard deviation over `dim`, or over all dimensions: the square root of `var`.
+
+    >>> import fastgrad as fg
+    >>> fg.std(fg.tensor([1.0, 3.0]), correction=0)
+    tensor(1.)
+    """
     return spread_of(STD, input, either(dim, axis), unbiased, keepdim or keepdims, correction)
 
 
 @publish(method=False)
 def var_mean(Tensor input not None, dim=None, unbiased=None, bint keepdim=False, *, correction=None, axis=None,
              bint keepdims=False):
-    """The variance and the mean, as a pair."""
+    """The variance and the mean, as a pair.
+
+    >>> import fastgrad as fg
+    >>> fg.var_mean(fg.tensor([1.0, 3.0]))
+    (tensor(2.), tensor(2.))
+    """
     return spread_of(VAR_MEAN, input, either(dim, axis), unbiased, keepdim or keepdims, correction)
 
 
 @publish(method=False)
 def std_mean(Tensor input not None, dim=None, unbiased=None, bint keepdim=False, *, correction=None, axis=None,
              bint keepdims=False):
-    """The standard deviation and the mean, as a pair."""
+    """The standard deviation and the mean, as a pair.
+
+    >>> import fastgrad as fg
+    >>> fg.std_mean(fg.tensor([1.0, 3.0]), correction=0)
+    (tensor(1.), tensor(2.))
+    """
     return spread_of(STD_MEAN, input, either(dim, axis), unbiased, keepdim or keepdims, correction)
 
 
@@ -292,7 +333,12 @@ def norm_vjp(Tensor g, Tensor x, Tensor y, Attrs a):
 
 @publish
 def norm(Tensor input not None, p="fro", dim=None, bint keepdim=False, dtype=None, *, axis=None, bint keepdims=False):
-    """The p-norm of all elements, or of the vectors along `dim`; p a number, inf, -inf or "fro" (2)."""
+    """The p-norm of all elements, or of the vectors along `dim`; p a number, inf, -inf or "fro" (2).
+
+    >>> import fastgrad as fg
+    >>> fg.norm(fg.tensor([3.0, 4.0]))
+    tensor(5.)
+    """
     cdef int code = code_of(dtype, "norm")
     cdef Attrs a
     if code >= 0 and code != input.dtype:
@@ -310,7 +356,12 @@ def norm(Tensor input not None, p="fro", dim=None, bint keepdim=False, dtype=Non
 
 @publish
 def logsumexp(Tensor input not None, dim=None, bint keepdim=False, *, axis=None, bint keepdims=False):
-    """log(sum(exp(input))) over `dim` (an int or several), without overflow."""
+    """log(sum(exp(input))) over `dim` (an int or several), without overflow.
+
+    >>> import fastgrad as fg
+    >>> fg.logsumexp(fg.tensor([[0.0, 0.0], [1000.0, 1000.0]]), dim=1)
+    tensor([6.9315e-01, 1.0007e+03])
+    """
     if dim is None and axis is None:
         raise TypeError("logsumexp: say over which dimensions, dim=...")
     return apply1(LOGSUMEXP, input, over_axes(axes_mask(either(dim, axis), input.layout.c.ndim), keepdim or keepdims))
@@ -395,19 +446,34 @@ cdef Attrs one_axis(str who, Tensor x, object dim, bint keepdim):
 
 @publish
 def amax(Tensor input not None, dim=(), bint keepdim=False, *, axis=None, bint keepdims=False):
-    """The largest element over `dim` (an int or several), or over all dimensions. Ties share the gradient evenly."""
+    """The largest element over `dim` (an int or several), or over all dimensions. Ties share the gradient evenly.
+
+    >>> import fastgrad as fg
+    >>> fg.amax(fg.tensor([[1.0, 3.0], [4.0, 2.0]]), dim=1)
+    tensor([3., 4.])
+    """
     return extreme(AMAX, input, either(dim, axis), keepdim or keepdims)
 
 
 @publish
 def amin(Tensor input not None, dim=(), bint keepdim=False, *, axis=None, bint keepdims=False):
-    """The smallest element over `dim` (an int or several), or over all dimensions. Ties share the gradient evenly."""
+    """The smallest element over `dim` (an int or several), or over all dimensions. Ties share the gradient evenly.
+
+    >>> import fastgrad as fg
+    >>> fg.amin(fg.tensor([[1.0, 3.0], [4.0, 2.0]]), dim=1)
+    tensor([1., 2.])
+    """
     return extreme(AMIN, input, either(dim, axis), keepdim or keepdims)
 
 
 @publish
 def aminmax(Tensor input not None, *, dim=None, bint keepdim=False, axis=None, bint keepdims=False):
-    """The smallest and the largest element along `dim`, or of all, as (min, max)."""
+    """The smallest and the largest element along `dim`, or of all, as (min, max).
+
+    >>> import fastgrad as fg
+    >>> fg.aminmax(fg.tensor([1.0, 3.0, 2.0])).max
+    tensor(3.)
+    """
     dim = either(dim, axis)
     keepdim = keepdim or keepdims
     return results.aminmax(extreme(AMIN, input, dim, keepdim), extreme(AMAX, input, dim, keepdim))
@@ -426,6 +492,10 @@ def max(Tensor input not None, dim=None, bint keepdim=False, *, other=None, axis
     """The largest element of all; with a `dim`, (values, indices) along it; with a Tensor, the larger of both, elementwise.
 
     Of equal elements the index is that of the first; NaN counts as the largest.
+
+    >>> import fastgrad as fg
+    >>> fg.max(fg.tensor([[1.0, 3.0], [4.0, 2.0]]), dim=1).indices
+    tensor([1, 0])
     """
     return extreme_of(AMAX, MAX_DIM, MAXIMUM, results.max, input, either(dim, axis) if other is None else other,
                       keepdim or keepdims)
@@ -436,6 +506,10 @@ def min(Tensor input not None, dim=None, bint keepdim=False, *, other=None, axis
     """The smallest element of all; with a `dim`, (values, indices) along it; with a Tensor, the smaller of both, elementwise.
 
     Of equal elements the index is that of the first; NaN counts as the smallest.
+
+    >>> import fastgrad as fg
+    >>> fg.min(fg.tensor([[1.0, 3.0], [4.0, 2.0]]), dim=1).values
+    tensor([1., 2.])
     """
     return extreme_of(AMIN, MIN_DIM, MINIMUM, results.min, input, either(dim, axis) if other is None else other,
                       keepdim or keepdims)
@@ -452,13 +526,23 @@ cdef object index_of(Op o, Tensor x, object dim, bint keepdim):
 
 @publish
 def argmax(Tensor input not None, dim=None, bint keepdim=False, *, axis=None, bint keepdims=False):
-    """The index of the first largest element along `dim`, or in the flattened tensor."""
+    """The index of the first largest element along `dim`, or in the flattened tensor.
+
+    >>> import fastgrad as fg
+    >>> fg.argmax(fg.tensor([[1.0, 3.0], [4.0, 2.0]]), dim=1)
+    tensor([1, 0])
+    """
     return index_of(ARGMAX, input, either(dim, axis), keepdim or keepdims)
 
 
 @publish
 def argmin(Tensor input not None, dim=None, bint keepdim=False, *, axis=None, bint keepdims=False):
-    """The index of the first smallest element along `dim`, or in the flattened tensor."""
+    """The index of the first smallest element along `dim`, or in the flattened tensor.
+
+    >>> import fastgrad as fg
+    >>> fg.argmin(fg.tensor([[1.0, 3.0], [4.0, 2.0]]), dim=1)
+    tensor([0, 1])
+    """
     return index_of(ARGMIN, input, either(dim, axis), keepdim or keepdims)
 
 
@@ -474,17 +558,32 @@ cdef Tensor verdict(Op o, Tensor x, object dim, bint keepdim):
 
 @publish
 def any(Tensor input not None, dim=None, bint keepdim=False, *, axis=None, bint keepdims=False):
-    """Whether any element over `dim`, or of all, is not 0."""
+    """Whether any element over `dim`, or of all, is not 0.
+
+    >>> import fastgrad as fg
+    >>> fg.any(fg.tensor([[False, False], [True, False]]), dim=1)
+    tensor([False,  True])
+    """
     return verdict(ANY, input, either(dim, axis), keepdim or keepdims)
 
 
 @publish
 def all(Tensor input not None, dim=None, bint keepdim=False, *, axis=None, bint keepdims=False):
-    """Whether all elements over `dim`, or all there are, are not 0."""
+    """Whether all elements over `dim`, or all there are, are not 0.
+
+    >>> import fastgrad as fg
+    >>> fg.all(fg.tensor([[True, False], [True, True]]), dim=1)
+    tensor([False,  True])
+    """
     return verdict(ALL, input, either(dim, axis), keepdim or keepdims)
 
 
 @publish
 def count_nonzero(Tensor input not None, dim=None, *, axis=None):
-    """How many elements over `dim`, or of all, are not 0."""
+    """How many elements over `dim`, or of all, are not 0.
+
+    >>> import fastgrad as fg
+    >>> fg.count_nonzero(fg.tensor([[0, 5], [6, 7]]), dim=1)
+    tensor([1, 2])
+    """
     return reduced(SUM, truth(input), either(dim, axis), False, None)

@@ -111,13 +111,25 @@ cdef object along_dim(Op o, Tensor x, object dim, object dtype):
 
 @publish
 def softmax(Tensor input not None, dim=None, dtype=None, *, axis=None):
-    """exp(x) / sum(exp(x)) along `dim`."""
+    """exp(x) / sum(exp(x)) along `dim`.
+
+    >>> import fastgrad as fg
+    >>> fg.softmax(fg.tensor([[0.0, 0.0], [0.0, 100.0]]), dim=1)
+    tensor([[5.0000e-01, 5.0000e-01],
+            [3.7835e-44, 1.0000e+00]])
+    """
     return along_dim(SOFTMAX, input, either(dim, axis), dtype)
 
 
 @publish
 def log_softmax(Tensor input not None, dim=None, dtype=None, *, axis=None):
-    """log(softmax(x)) along `dim`, without computing the softmax."""
+    """log(softmax(x)) along `dim`, without computing the softmax.
+
+    >>> import fastgrad as fg
+    >>> fg.log_softmax(fg.tensor([[0.0, 0.0], [0.0, 100.0]]), dim=1)
+    tensor([[  -0.6931,   -0.6931],
+            [-100.0000,    0.0000]])
+    """
     return along_dim(LOG_SOFTMAX, input, either(dim, axis), dtype)
 
 
@@ -339,6 +351,10 @@ def cross_entropy(Tensor input not None, Tensor target not None, Tensor weight=N
 
     A target of a floating-point dtype and of the shape of the logits holds the probability of each class instead: the
     loss of a sample is the sum of -p log softmax(x), and 'mean' divides by the number of samples.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.cross_entropy(fg.tensor([[0.0, 0.0], [0.0, 100.0]]), fg.tensor([0, 1]), reduction="none")
+    tensor([0.6931, 0.0000])
     """
     if fg_is_real(target.dtype):
         return cross_entropy_of_probabilities(input, target, weight, reduction, label_smoothing)
@@ -351,6 +367,10 @@ def nll_loss(Tensor input not None, Tensor target not None, Tensor weight=None, 
 
     weight: a factor for each class. ignore_index: a label that contributes nothing. reduction: 'mean' (over the weights of
     the labels), 'sum' or 'none'.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.nll_loss(fg.tensor([[-0.5, -1.0], [-3.0, -0.25]]), fg.tensor([0, 1]))
+    tensor(0.3750)
     """
     return label_loss(NLL_LOSS, input, target, weight, ignore_index, reduction, 0.0)
 
@@ -540,19 +560,34 @@ cdef object reduce_loss(Tensor x, object reduction):
 
 @publish(method=False)
 def mse_loss(Tensor input not None, Tensor target not None, *, reduction="mean"):
-    """(x - t)^2. reduction: 'mean', 'sum' or 'none'."""
+    """(x - t)^2. reduction: 'mean', 'sum' or 'none'.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.mse_loss(fg.tensor([1.0, -2.0]), fg.zeros(2))
+    tensor(2.5000)
+    """
     return elementwise_loss(MSE, input, target, reduction, 0)
 
 
 @publish(method=False)
 def l1_loss(Tensor input not None, Tensor target not None, *, reduction="mean"):
-    """|x - t|. reduction: 'mean', 'sum' or 'none'."""
+    """|x - t|. reduction: 'mean', 'sum' or 'none'.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.l1_loss(fg.tensor([1.0, -2.0]), fg.zeros(2))
+    tensor(1.5000)
+    """
     return elementwise_loss(L1, input, target, reduction, 0)
 
 
 @publish(method=False)
 def huber_loss(Tensor input not None, Tensor target not None, *, reduction="mean", double delta=1.0):
-    """d^2 / 2 where d = |x - t| <= delta, else delta * (d - delta / 2) (Huber 1964)."""
+    """d^2 / 2 where d = |x - t| <= delta, else delta * (d - delta / 2) (Huber 1964).
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.huber_loss(fg.tensor([0.5, 2.0]), fg.zeros(2), reduction="none")
+    tensor([0.1250, 1.5000])
+    """
     if not delta > 0:
         raise RuntimeError(f"huber_loss: delta must be greater than 0, but got {delta}")
     return elementwise_loss(HUBER, input, target, reduction, delta)
@@ -560,7 +595,12 @@ def huber_loss(Tensor input not None, Tensor target not None, *, reduction="mean
 
 @publish(method=False)
 def smooth_l1_loss(Tensor input not None, Tensor target not None, *, reduction="mean", double beta=1.0):
-    """d^2 / (2 beta) where d = |x - t| < beta, else d - beta / 2 (Girshick 2015)."""
+    """d^2 / (2 beta) where d = |x - t| < beta, else d - beta / 2 (Girshick 2015).
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.smooth_l1_loss(fg.tensor([0.5, 2.0]), fg.zeros(2), reduction="none")
+    tensor([0.1250, 1.5000])
+    """
     if not beta >= 0:
         raise RuntimeError(f"smooth_l1_loss: beta must not be negative, but got {beta}")
     return elementwise_loss(SMOOTH_L1, input, target, reduction, beta)
@@ -568,7 +608,12 @@ def smooth_l1_loss(Tensor input not None, Tensor target not None, *, reduction="
 
 @publish(method=False)
 def binary_cross_entropy(Tensor input not None, Tensor target not None, Tensor weight=None, *, reduction="mean"):
-    """-(t log x + (1 - t) log(1 - x)) for probabilities x in [0, 1]; weight, a factor for each element, broadcasts."""
+    """-(t log x + (1 - t) log(1 - x)) for probabilities x in [0, 1]; weight, a factor for each element, broadcasts.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.binary_cross_entropy(fg.tensor([0.5, 0.9]), fg.tensor([0.0, 1.0]))
+    tensor(0.3993)
+    """
     if weight is None:
         return elementwise_loss(BCE, input, target, reduction, 0)
     return reduce_loss(elementwise_loss(BCE, input, target, "none", 0) * weight, reduction)
@@ -577,7 +622,12 @@ def binary_cross_entropy(Tensor input not None, Tensor target not None, Tensor w
 @publish(method=False)
 def binary_cross_entropy_with_logits(Tensor input not None, Tensor target not None, Tensor weight=None, *, reduction="mean",
                                      Tensor pos_weight=None):
-    """-(p t log s + (1 - t) log(1 - s)) with s = sigmoid(x) and p = pos_weight, exact for large |x|."""
+    """-(p t log s + (1 - t) log(1 - s)) with s = sigmoid(x) and p = pos_weight, exact for large |x|.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.binary_cross_entropy_with_logits(fg.tensor([0.0, 200.0]), fg.tensor([0.0, 1.0]))
+    tensor(0.3466)
+    """
     if weight is None and pos_weight is None:
         return elementwise_loss(BCE_LOGITS, input, target, reduction, 0)
     if pos_weight is None:
@@ -875,6 +925,10 @@ def layer_norm(Tensor input not None, normalized_shape, Tensor weight=None, Tens
     """(x - mean) / sqrt(var + eps) * weight + bias, with mean and (biased) variance over the last dimensions.
 
     normalized_shape: their sizes, the shape of weight and bias.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.layer_norm(fg.tensor([[1.0, 3.0]]), (2,))
+    tensor([[-1.0000,  1.0000]])
     """
     cdef Attrs a = params(eps)
     a.c.i[0] = check_rows("layer_norm", input, normalized_shape, weight, bias)
@@ -886,6 +940,10 @@ def rms_norm(Tensor input not None, normalized_shape, Tensor weight=None, eps=No
     """x / sqrt(mean(x^2) + eps) * weight, with the mean over the last dimensions; eps: that of the dtype if not given.
 
     normalized_shape: their sizes, the shape of weight.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.rms_norm(fg.tensor([[3.0, 4.0]]), (2,))
+    tensor([[0.8485, 1.1314]])
     """
     cdef Attrs a = params((1.1920928955078125e-07 if input.dtype == FG_F32 else 2.220446049250313e-16) if eps is None else eps)
     a.c.i[0] = check_rows("rms_norm", input, normalized_shape, weight, None)
@@ -899,6 +957,11 @@ def batch_norm(Tensor input not None, Tensor running_mean, Tensor running_var, T
 
     In training mean and variance are those of the batch, and the running ones, where given, move towards them by
     `momentum`, the variance with n - 1 as its divisor; else they are the running ones.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.batch_norm(fg.tensor([[1.0], [3.0]]), None, None, training=True)
+    tensor([[-1.0000],
+            [ 1.0000]])
     """
     cdef fg_layout* l = &input.layout.c
     cdef Tensor y, m, v

@@ -9,6 +9,8 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy
 
+import operator
+
 from .inplace cimport inplace
 from .memory cimport Attrs, DType, Layout
 from .promote cimport cast
@@ -68,15 +70,17 @@ cdef int read_shape(object shape, int64_t* out, str who) except -1:
         raise TypeError(f"{who}: sizes must be ints, got a dtype; convert with .to({shape[0]})")
     if is_number(shape):
         shape = (shape,)
-    elif len(shape) == 1 and not is_number(shape[0]):
+    elif hasattr(shape, "__len__") and len(shape) == 1 and not is_number(shape[0]):
         shape = shape[0]
+    if not hasattr(shape, "__len__"):
+        raise TypeError(f"{who}: sizes must be ints, got {shape!r} ({type(shape).__name__})")
     n = len(shape)
     if n > FG_MAX_DIMS:
         raise RuntimeError(f"{who}: a tensor has at most {FG_MAX_DIMS} dimensions, got {n}")
     for k in range(n):
         d = shape[k]
         try:
-            out[k] = d
+            out[k] = d if PyLong_CheckExact(d) else operator.index(d)       # a float is no size, whole or not
         except TypeError:
             raise TypeError(f"{who}: sizes must be ints, got {d!r} ({type(d).__name__})") from None
         except OverflowError:
@@ -611,7 +615,12 @@ install("swapdims", transpose)
 
 @publish
 def t(Tensor input not None):
-    """The transpose of a matrix; a tensor of fewer dimensions as it is."""
+    """The transpose of a matrix; a tensor of fewer dimensions as it is.
+
+    >>> import fastgrad as fg
+    >>> fg.t(fg.tensor([[1, 2, 3]])).shape
+    fastgrad.Size([3, 1])
+    """
     if input.layout.c.ndim > 2:
         raise RuntimeError(f"t: expected a tensor with at most 2 dimensions, got {input.layout.c.ndim}")
     if input.layout.c.ndim < 2:
@@ -659,13 +668,23 @@ install("moveaxis", movedim)
 
 @publish
 def unsqueeze(Tensor input not None, dim=None, *, axis=None):
-    """A new dimension of size 1 at `dim`, as a view."""
+    """A new dimension of size 1 at `dim`, as a view.
+
+    >>> import fastgrad as fg
+    >>> fg.unsqueeze(fg.zeros(2, 3), 1).shape
+    fastgrad.Size([2, 1, 3])
+    """
     return unsqueezed(input, dim_of(either(dim, axis), input.layout.c.ndim + 1))
 
 
 @publish
 def squeeze(Tensor input not None, dim=None, *, axis=None):
-    """Dimensions of size 1 left out (all, or those of `dim` that have size 1), as a view."""
+    """Dimensions of size 1 left out (all, or those of `dim` that have size 1), as a view.
+
+    >>> import fastgrad as fg
+    >>> fg.squeeze(fg.zeros(1, 2, 1)).shape
+    fastgrad.Size([2])
+    """
     cdef int64_t shape[8]
     cdef int64_t stride[8]
     cdef int k, n = 0
@@ -690,7 +709,13 @@ install("expand", expand)
 
 @publish
 def broadcast_to(Tensor input not None, size):
-    """The tensor expanded to a shape, as a view."""
+    """The tensor expanded to a shape, as a view.
+
+    >>> import fastgrad as fg
+    >>> fg.broadcast_to(fg.tensor([1, 2]), (2, 2))
+    tensor([[1, 2],
+            [1, 2]])
+    """
     return expand(input, size)
 
 
@@ -715,7 +740,12 @@ for _f in (expand_as, view_as, reshape_as):
 
 @publish
 def flatten(Tensor input not None, start_dim=0, end_dim=-1):
-    """The dimensions from start_dim to end_dim joined into one; a 0-d tensor becomes 1-d."""
+    """The dimensions from start_dim to end_dim joined into one; a 0-d tensor becomes 1-d.
+
+    >>> import fastgrad as fg
+    >>> fg.flatten(fg.zeros(2, 3, 4), 1).shape
+    fastgrad.Size([2, 12])
+    """
     cdef int64_t shape[8]
     cdef int n = input.layout.c.ndim, i, j, k
     if n == 0:
@@ -738,13 +768,23 @@ def flatten(Tensor input not None, start_dim=0, end_dim=-1):
 
 @publish
 def ravel(Tensor input not None):
-    """All elements in one dimension."""
+    """All elements in one dimension.
+
+    >>> import fastgrad as fg
+    >>> fg.ravel(fg.tensor([[1, 2], [3, 4]]))
+    tensor([1, 2, 3, 4])
+    """
     return reshape(input, -1)
 
 
 @publish
 def unflatten(Tensor input not None, dim, sizes):
-    """One dimension split into several of the given sizes (one may be -1), as a view."""
+    """One dimension split into several of the given sizes (one may be -1), as a view.
+
+    >>> import fastgrad as fg
+    >>> fg.unflatten(fg.zeros(2, 12), 1, (3, -1)).shape
+    fastgrad.Size([2, 3, 4])
+    """
     cdef int64_t c[8]
     cdef int d = dim_of(dim, input.layout.c.ndim), n = read_shape((sizes,), c, "unflatten")
     shape = list(input.shape)
@@ -762,13 +802,23 @@ def unflatten(Tensor input not None, dim, sizes):
 
 @publish
 def select(Tensor input not None, dim, index):
-    """The part of index `index` along `dim`, which goes, as a view."""
+    """The part of index `index` along `dim`, which goes, as a view.
+
+    >>> import fastgrad as fg
+    >>> fg.select(fg.tensor([[1, 2], [3, 4]]), 1, 0)
+    tensor([1, 3])
+    """
     return basic(input, (slice(None),) * dim_of(dim, input.layout.c.ndim) + (int(index),))
 
 
 @publish
 def narrow(Tensor input not None, dim, start, length):
-    """`length` elements from `start` on along `dim`, as a view."""
+    """`length` elements from `start` on along `dim`, as a view.
+
+    >>> import fastgrad as fg
+    >>> fg.narrow(fg.arange(5), 0, 1, 3)
+    tensor([1, 2, 3])
+    """
     cdef int d = dim_of(dim, input.layout.c.ndim)
     n = input.layout.c.shape[d]
     start = int(start)
@@ -809,6 +859,10 @@ def diagonal(Tensor input not None, offset=0, dim1=0, dim2=1):
     """The elements of a diagonal of the matrices in the dimensions dim1 and dim2, as a view; it becomes the last dimension.
 
     offset: 0 for the main diagonal, above it if positive.
+
+    >>> import fastgrad as fg
+    >>> fg.diagonal(fg.tensor([[1, 2], [3, 4]]))
+    tensor([1, 4])
     """
     cdef cut_t c
     cdef int n = input.layout.c.ndim, i = dim_of(dim1, n), j = dim_of(dim2, n)
@@ -829,7 +883,12 @@ def diagonal(Tensor input not None, offset=0, dim1=0, dim2=1):
 
 
 def unfold(Tensor self not None, dimension, size, step):
-    """All slices of `size` elements along a dimension, `step` apart, as a view: `dimension` counts them, the last holds them."""
+    """All slices of `size` elements along a dimension, `step` apart, as a view: `dimension` counts them, the last holds them.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.unfold(fg.zeros(1, 2, 4, 4), kernel_size=2).shape
+    fastgrad.Size([1, 8, 9])
+    """
     cdef cut_t c
     cdef int d = dim_of(dimension, self.layout.c.ndim)
     cdef int64_t n, length = size, apart = step
@@ -903,7 +962,12 @@ install("split", _split_method)
 
 @publish
 def chunk(Tensor input not None, chunks, dim=0):
-    """At most `chunks` consecutive parts of equal size along `dim` (the last may be smaller). A tuple of views."""
+    """At most `chunks` consecutive parts of equal size along `dim` (the last may be smaller). A tuple of views.
+
+    >>> import fastgrad as fg
+    >>> fg.chunk(fg.arange(5), 2)
+    (tensor([0, 1, 2]), tensor([3, 4]))
+    """
     cdef int axis = dim_of(dim, input.layout.c.ndim)
     if chunks <= 0:
         raise RuntimeError(f"chunk: expects chunks to be greater than 0, got {chunks}")
@@ -917,7 +981,12 @@ def chunk(Tensor input not None, chunks, dim=0):
 
 @publish
 def unbind(Tensor input not None, dim=0, *, axis=None):
-    """The parts along `dim`, which goes, as a tuple of views."""
+    """The parts along `dim`, which goes, as a tuple of views.
+
+    >>> import fastgrad as fg
+    >>> fg.unbind(fg.tensor([[1, 2], [3, 4]]))
+    (tensor([1, 2]), tensor([3, 4]))
+    """
     cdef Attrs a = new_attrs()
     cdef int along = dim_of(either(dim, axis), input.layout.c.ndim), k, j = 0
     cdef int64_t shape[8]
@@ -949,7 +1018,12 @@ install("__iter__", _iter)
 
 @publish
 def clone(Tensor input not None, *, memory_format=None):
-    """A dense copy of the tensor, recorded."""
+    """A dense copy of the tensor, recorded.
+
+    >>> import fastgrad as fg
+    >>> fg.clone(fg.tensor([1.0]))
+    tensor([1.])
+    """
     cdef PyObject* px = <PyObject*>input
     return apply(CLONE, &px, 1, None)
 
@@ -1003,7 +1077,12 @@ def dim(Tensor self not None):
 
 
 def numel(Tensor input not None):
-    """The number of elements."""
+    """The number of elements.
+
+    >>> import fastgrad as fg
+    >>> fg.numel(fg.zeros(2, 3))
+    6
+    """
     return input.layout.c.size
 
 

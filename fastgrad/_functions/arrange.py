@@ -27,7 +27,12 @@ def axis_of(dim, ndim, who):
 
 @publish
 def diag_embed(input, offset=0, dim1=-2, dim2=-1):
-    """Matrices with the last dimension of `input` on a diagonal, in the dimensions dim1 and dim2 of the result."""
+    """Matrices with the last dimension of `input` on a diagonal, in the dimensions dim1 and dim2 of the result.
+
+    >>> import fastgrad as fg
+    >>> fg.diag_embed(fg.tensor([[1, 2], [3, 4]])).shape
+    fastgrad.Size([2, 2, 2])
+    """
     ndim = input.dim() + 1
     dim1, dim2 = axis_of(dim1, ndim, "diag_embed"), axis_of(dim2, ndim, "diag_embed")
     if dim1 == dim2:
@@ -39,13 +44,25 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
 
 @publish
 def diagflat(input, offset=0):
-    """The square matrix with all elements of a tensor on a diagonal."""
+    """The square matrix with all elements of a tensor on a diagonal.
+
+    >>> import fastgrad as fg
+    >>> fg.diagflat(fg.tensor([[1], [2]]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
     return f["diag"](input.reshape(-1), offset)
 
 
 @publish
 def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
-    """A copy of the tensor with `src` on a diagonal."""
+    """A copy of the tensor with `src` on a diagonal.
+
+    >>> import fastgrad as fg
+    >>> fg.diagonal_scatter(fg.zeros(2, 2), fg.tensor([5.0, 6.0]))
+    tensor([[5., 0.],
+            [0., 6.]])
+    """
     out = input.clone()
     part = out.diagonal(offset, dim1, dim2)
     if part.shape != src.shape:
@@ -82,13 +99,25 @@ install("H", property(lambda self: self.t(), None, None, "The transpose of a mat
 
 @publish(method=False)
 def tril_indices(row, col, offset=0, *, dtype=None, device=None):
-    """The indices (2, n) of the lower triangle of a row x col matrix."""
+    """The indices (2, n) of the lower triangle of a row x col matrix.
+
+    >>> import fastgrad as fg
+    >>> fg.tril_indices(2, 2)
+    tensor([[0, 1, 1],
+            [0, 0, 1]])
+    """
     return f["from_numpy"](np.stack(np.tril_indices(row, offset, col)).astype(np.int64)).to(dtype=dtype)
 
 
 @publish(method=False)
 def triu_indices(row, col, offset=0, *, dtype=None, device=None):
-    """The indices (2, n) of the upper triangle of a row x col matrix."""
+    """The indices (2, n) of the upper triangle of a row x col matrix.
+
+    >>> import fastgrad as fg
+    >>> fg.triu_indices(2, 2)
+    tensor([[0, 0, 1],
+            [0, 1, 1]])
+    """
     return f["from_numpy"](np.stack(np.triu_indices(row, offset, col)).astype(np.int64)).to(dtype=dtype)
 
 
@@ -97,7 +126,13 @@ def triu_indices(row, col, offset=0, *, dtype=None, device=None):
 
 @publish
 def select_scatter(input, src, dim, index):
-    """A copy of the tensor with `src` as the part of index `index` along `dim`."""
+    """A copy of the tensor with `src` as the part of index `index` along `dim`.
+
+    >>> import fastgrad as fg
+    >>> fg.select_scatter(fg.zeros(2, 2), fg.tensor([5.0, 6.0]), 0, 1)
+    tensor([[0., 0.],
+            [5., 6.]])
+    """
     out = input.clone()
     part = out.select(dim, index)
     if part.shape != src.shape:
@@ -108,7 +143,12 @@ def select_scatter(input, src, dim, index):
 
 @publish
 def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
-    """A copy of the tensor with `src` as the slice from `start` to `end` along `dim`."""
+    """A copy of the tensor with `src` as the slice from `start` to `end` along `dim`.
+
+    >>> import fastgrad as fg
+    >>> fg.slice_scatter(fg.zeros(4), fg.ones(2), 0, 1, 3)
+    tensor([0., 1., 1., 0.])
+    """
     out = input.clone()
     part = out[(slice(None),) * axis_of(dim, input.dim(), "slice_scatter") + (slice(start, end, step),)]
     if part.shape != src.shape:
@@ -119,7 +159,12 @@ def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
 
 @publish
 def masked_scatter(input, mask, source):
-    """A copy of the tensor with the elements of `source`, in order, where the mask is True."""
+    """A copy of the tensor with the elements of `source`, in order, where the mask is True.
+
+    >>> import fastgrad as fg
+    >>> fg.masked_scatter(fg.zeros(3), fg.tensor([True, False, True]), fg.tensor([5.0, 6.0]))
+    tensor([5., 0., 6.])
+    """
     mask = mask.broadcast_to(np.broadcast_shapes(tuple(mask.shape), tuple(input.shape)))
     count = int(mask.sum())
     if source.numel() < count:
@@ -140,6 +185,10 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
 
     reduce: "sum", "prod", "mean", "amax" or "amin". include_self: whether the tensor's own elements take part; where False,
     places that no index names keep them.
+
+    >>> import fastgrad as fg
+    >>> fg.scatter_reduce(fg.zeros(2), 0, fg.tensor([0, 0, 1]), fg.tensor([1.0, 5.0, 3.0]), "amax")
+    tensor([5., 3.])
     """
     dim = axis_of(dim, input.dim(), "scatter_reduce")
     src = src[tuple(slice(n) for n in index.shape)]
@@ -168,7 +217,12 @@ install("scatter_reduce_", in_place(scatter_reduce))
 
 @publish
 def take(input, index):
-    """The elements at the indices of the flattened tensor; the result has the shape of the index."""
+    """The elements at the indices of the flattened tensor; the result has the shape of the index.
+
+    >>> import fastgrad as fg
+    >>> fg.take(fg.tensor([[1, 2], [3, 4]]), fg.tensor([0, 3]))
+    tensor([1, 4])
+    """
     return input.reshape(-1)[index]
 
 
@@ -180,6 +234,10 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     """Each element along `dim` (of the flattened tensor without it) repeated: `repeats` times, an int or a tensor of counts.
 
     With one argument, a tensor of counts: index i comes input[i] times.
+
+    >>> import fastgrad as fg
+    >>> fg.repeat_interleave(fg.tensor([1, 2]), fg.tensor([3, 1]))
+    tensor([1, 1, 1, 2])
     """
     if repeats is None:
         repeats, input, dim = input, f["arange"](input.numel()), 0
@@ -197,7 +255,13 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
 
 @publish
 def rot90(input, k=1, dims=(0, 1)):
-    """The tensor turned by 90 degrees k times in the plane of two dimensions."""
+    """The tensor turned by 90 degrees k times in the plane of two dimensions.
+
+    >>> import fastgrad as fg
+    >>> fg.rot90(fg.tensor([[1, 2], [3, 4]]))
+    tensor([[2, 4],
+            [1, 3]])
+    """
     first, second = dims
     k %= 4
     if k == 2:
@@ -209,13 +273,25 @@ def rot90(input, k=1, dims=(0, 1)):
 
 @publish
 def fliplr(input):
-    """The columns in reverse order."""
+    """The columns in reverse order.
+
+    >>> import fastgrad as fg
+    >>> fg.fliplr(fg.tensor([[1, 2], [3, 4]]))
+    tensor([[2, 1],
+            [4, 3]])
+    """
     return input.flip(1)
 
 
 @publish
 def flipud(input):
-    """The rows in reverse order."""
+    """The rows in reverse order.
+
+    >>> import fastgrad as fg
+    >>> fg.flipud(fg.tensor([[1, 2], [3, 4]]))
+    tensor([[3, 4],
+            [1, 2]])
+    """
     return input.flip(0)
 
 
@@ -227,7 +303,12 @@ install("__reversed__", lambda self: self.flip(0) if self.dim() else self)
 
 @publish
 def tensor_split(input, indices_or_sections, dim=0):
-    """Parts along `dim`: so many, as equal as possible, or between the given indices. A tuple of views."""
+    """Parts along `dim`: so many, as equal as possible, or between the given indices. A tuple of views.
+
+    >>> import fastgrad as fg
+    >>> fg.tensor_split(fg.arange(5), 2)
+    (tensor([0, 1, 2]), tensor([3, 4]))
+    """
     dim = axis_of(dim, input.dim(), "tensor_split")
     n = input.shape[dim]
     if isinstance(indices_or_sections, Tensor):
@@ -281,31 +362,57 @@ def _each(function):
 
 @_each
 def atleast_1d(x):
-    """The tensor with at least 1 dimension; of several tensors, a tuple."""
+    """The tensor with at least 1 dimension; of several tensors, a tuple.
+
+    >>> import fastgrad as fg
+    >>> fg.atleast_1d(fg.tensor(1.0)).shape
+    fastgrad.Size([1])
+    """
     return x if x.dim() else x.reshape(1)
 
 
 @_each
 def atleast_2d(x):
-    """The tensor with at least 2 dimensions, new ones in front; of several tensors, a tuple."""
+    """The tensor with at least 2 dimensions, new ones in front; of several tensors, a tuple.
+
+    >>> import fastgrad as fg
+    >>> fg.atleast_2d(fg.zeros(3)).shape
+    fastgrad.Size([1, 3])
+    """
     return x if x.dim() > 1 else atleast_1d(x).unsqueeze(0)
 
 
 @_each
 def atleast_3d(x):
-    """The tensor with at least 3 dimensions, a new last one for a matrix; of several tensors, a tuple."""
+    """The tensor with at least 3 dimensions, a new last one for a matrix; of several tensors, a tuple.
+
+    >>> import fastgrad as fg
+    >>> fg.atleast_3d(fg.zeros(3)).shape
+    fastgrad.Size([1, 3, 1])
+    """
     return x if x.dim() > 2 else atleast_2d(x).unsqueeze(-1)
 
 
 @publish(method=False)
 def dstack(tensors):
-    """Tensors one after the other along dimension 2."""
+    """Tensors one after the other along dimension 2.
+
+    >>> import fastgrad as fg
+    >>> fg.dstack([fg.zeros(2, 3), fg.zeros(2, 3)]).shape
+    fastgrad.Size([2, 3, 2])
+    """
     return f["cat"]([atleast_3d(x) for x in tensors], 2)
 
 
 @publish(method=False)
 def column_stack(tensors):
-    """Vectors as the columns of a matrix; matrices side by side."""
+    """Vectors as the columns of a matrix; matrices side by side.
+
+    >>> import fastgrad as fg
+    >>> fg.column_stack([fg.tensor([1, 2]), fg.tensor([3, 4])])
+    tensor([[1, 3],
+            [2, 4]])
+    """
     return f["cat"]([x.reshape(-1, 1) if x.dim() < 2 else x for x in tensors], 1)
 
 
@@ -314,7 +421,13 @@ publish(f["vstack"], method=False, name="row_stack")
 
 @publish(method=False)
 def block_diag(*tensors):
-    """The matrix with the given matrices on its diagonal, zeros elsewhere."""
+    """The matrix with the given matrices on its diagonal, zeros elsewhere.
+
+    >>> import fastgrad as fg
+    >>> fg.block_diag(fg.tensor([[1, 2]]), fg.tensor([[3]]))
+    tensor([[1, 2, 0],
+            [0, 0, 3]])
+    """
     blocks = [atleast_2d(x) for x in _listed(tensors)]
     width, at, rows = sum(x.shape[1] for x in blocks), 0, []
     for x in blocks:
@@ -325,7 +438,15 @@ def block_diag(*tensors):
 
 @publish(method=False)
 def cartesian_prod(*tensors):
-    """All combinations of one element of each vector, as rows; one vector as it is."""
+    """All combinations of one element of each vector, as rows; one vector as it is.
+
+    >>> import fastgrad as fg
+    >>> fg.cartesian_prod(fg.tensor([1, 2]), fg.tensor([3, 4]))
+    tensor([[1, 3],
+            [1, 4],
+            [2, 3],
+            [2, 4]])
+    """
     if len(tensors) == 1:
         return tensors[0]
     return f["stack"]([g.reshape(-1) for g in f["meshgrid"](*tensors, indexing="ij")], 1)
@@ -333,7 +454,14 @@ def cartesian_prod(*tensors):
 
 @publish
 def combinations(input, r=2, with_replacement=False):
-    """All combinations of r elements of a vector, as rows in the order of itertools."""
+    """All combinations of r elements of a vector, as rows in the order of itertools.
+
+    >>> import fastgrad as fg
+    >>> fg.combinations(fg.tensor([1, 2, 3]))
+    tensor([[1, 2],
+            [1, 3],
+            [2, 3]])
+    """
     chosen = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     rows = list(chosen(range(input.shape[0]), r))
     return input[f["from_numpy"](np.array(rows, np.int64).reshape(-1, r))]
@@ -341,7 +469,12 @@ def combinations(input, r=2, with_replacement=False):
 
 @publish(method=False)
 def broadcast_shapes(*shapes):
-    """The shape that tensors of the given shapes broadcast to."""
+    """The shape that tensors of the given shapes broadcast to.
+
+    >>> import fastgrad as fg
+    >>> fg.broadcast_shapes((3, 1), (2,))
+    fastgrad.Size([3, 2])
+    """
     try:
         return Size(np.broadcast_shapes(*shapes))
     except ValueError:

@@ -38,7 +38,12 @@ def asinh(input):
 
 @_both
 def acosh(input):
-    """The inverse hyperbolic cosine, of numbers from 1 on: log1p(t + sqrt(2 t + t^2)) with t = x - 1."""
+    """The inverse hyperbolic cosine, of numbers from 1 on: log1p(t + sqrt(2 t + t^2)) with t = x - 1.
+
+    >>> import fastgrad as fg
+    >>> fg.acosh(fg.tensor([1.0, 2.0]))
+    tensor([0.0000, 1.3170])
+    """
     t = _real(input) - 1
     return (t + (2 * t + t * t).sqrt()).log1p()
 
@@ -52,26 +57,46 @@ def atanh(input):
 
 @_both
 def deg2rad(input):
-    """Degrees as radians."""
+    """Degrees as radians.
+
+    >>> import fastgrad as fg
+    >>> fg.deg2rad(fg.tensor([180.0]))
+    tensor([3.1416])
+    """
     return input * (math.pi / 180)
 
 
 @_both
 def rad2deg(input):
-    """Radians as degrees."""
+    """Radians as degrees.
+
+    >>> import fastgrad as fg
+    >>> fg.rad2deg(fg.tensor([fg.pi]))
+    tensor([180.])
+    """
     return input * (180 / math.pi)
 
 
 @_both
 def logit(input, eps=None):
-    """log(x / (1 - x)), the inverse of the sigmoid; x is clamped to [eps, 1 - eps] where `eps` is given."""
+    """log(x / (1 - x)), the inverse of the sigmoid; x is clamped to [eps, 1 - eps] where `eps` is given.
+
+    >>> import fastgrad as fg
+    >>> fg.logit(fg.tensor([0.5, 0.9]))
+    tensor([0.0000, 2.1972])
+    """
     x = _real(input) if eps is None else _real(input).clamp(eps, 1 - eps)
     return x.log() - (-x).log1p()
 
 
 @_both
 def sinc(input):
-    """sin(pi x) / (pi x), 1 at 0."""
+    """sin(pi x) / (pi x), 1 at 0.
+
+    >>> import fastgrad as fg
+    >>> fg.sinc(fg.tensor([0.0, 0.5]))
+    tensor([1.0000, 0.6366])
+    """
     x = _real(input) * math.pi
     zero = x == 0
     # at 0 the series, so that derivatives there are right to second order
@@ -80,7 +105,12 @@ def sinc(input):
 
 @publish
 def positive(input):
-    """The tensor itself: +x."""
+    """The tensor itself: +x.
+
+    >>> import fastgrad as fg
+    >>> fg.positive(fg.tensor([-1.0]))
+    tensor([-1.])
+    """
     if input.dtype is f["tensor"](True).dtype:
         raise RuntimeError("positive: not defined for bool tensors")
     return input
@@ -88,7 +118,12 @@ def positive(input):
 
 @publish
 def signbit(input):
-    """Whether the sign is negative, also that of -0.0, as bool."""
+    """Whether the sign is negative, also that of -0.0, as bool.
+
+    >>> import fastgrad as fg
+    >>> fg.signbit(fg.tensor([-0.0, 0.0]))
+    tensor([ True, False])
+    """
     if not input.is_floating_point():
         return input < 0
     return (input < 0) | ((input == 0) & (1 / input < 0))
@@ -96,39 +131,69 @@ def signbit(input):
 
 @publish
 def isposinf(input):
-    """Whether it is +inf, as bool."""
+    """Whether it is +inf, as bool.
+
+    >>> import fastgrad as fg
+    >>> fg.isposinf(fg.tensor([-fg.inf, fg.inf]))
+    tensor([False,  True])
+    """
     return input == math.inf
 
 
 @publish
 def isneginf(input):
-    """Whether it is -inf, as bool."""
+    """Whether it is -inf, as bool.
+
+    >>> import fastgrad as fg
+    >>> fg.isneginf(fg.tensor([-fg.inf, fg.inf]))
+    tensor([ True, False])
+    """
     return input == -math.inf
 
 
 @publish
 def isreal(input):
-    """True everywhere: there are no complex numbers here."""
+    """True everywhere: there are no complex numbers here.
+
+    >>> import fastgrad as fg
+    >>> fg.isreal(fg.tensor([1.0]))
+    tensor([True])
+    """
     return f["ones_like"](input, dtype=isposinf(f["tensor"](0)).dtype)
 
 
 @publish
 def fmax(input, other):
-    """The larger of both, and where one is NaN the other."""
+    """The larger of both, and where one is NaN the other.
+
+    >>> import fastgrad as fg
+    >>> fg.fmax(fg.tensor([1.0, fg.nan]), fg.tensor([2.0, 3.0]))
+    tensor([2., 3.])
+    """
     input, other = _pair(input, other)
     return f["where"](input.isnan(), other, f["where"](other.isnan(), input, f["maximum"](input, other)))
 
 
 @publish
 def fmin(input, other):
-    """The smaller of both, and where one is NaN the other."""
+    """The smaller of both, and where one is NaN the other.
+
+    >>> import fastgrad as fg
+    >>> fg.fmin(fg.tensor([1.0, fg.nan]), fg.tensor([2.0, 3.0]))
+    tensor([1., 3.])
+    """
     input, other = _pair(input, other)
     return f["where"](input.isnan(), other, f["where"](other.isnan(), input, f["minimum"](input, other)))
 
 
 @publish
 def logaddexp2(input, other):
-    """log2(2^x + 2^y), without overflow."""
+    """log2(2^x + 2^y), without overflow.
+
+    >>> import fastgrad as fg
+    >>> fg.logaddexp2(fg.tensor([3.0]), fg.tensor([3.0]))
+    tensor([4.])
+    """
     input, other = _pair(input, other)
     dtype = f["result_type"](input, other)
     if not dtype.is_floating_point:
@@ -138,7 +203,12 @@ def logaddexp2(input, other):
 
 @_both
 def copysign(input, other):
-    """|input| with the sign of `other`, a tensor or a number."""
+    """|input| with the sign of `other`, a tensor or a number.
+
+    >>> import fastgrad as fg
+    >>> fg.copysign(fg.tensor([1.0, 2.0]), fg.tensor([-1.0, 1.0]))
+    tensor([-1.,  2.])
+    """
     x = _real(input)
     if not isinstance(other, Tensor):
         return x.abs() * math.copysign(1.0, other)
@@ -147,7 +217,12 @@ def copysign(input, other):
 
 @_both
 def heaviside(input, values):
-    """0 where input < 0, 1 where input > 0, `values` where it is 0; NaN stays."""
+    """0 where input < 0, 1 where input > 0, `values` where it is 0; NaN stays.
+
+    >>> import fastgrad as fg
+    >>> fg.heaviside(fg.tensor([-1.0, 0.0, 1.0]), fg.tensor(0.5))
+    tensor([0.0000, 0.5000, 1.0000])
+    """
     input, values = _pair(input, values)
     if input.dtype is not values.dtype:
         raise RuntimeError(f"heaviside: input and values must have one dtype, got {input.dtype} and {values.dtype}")
@@ -162,7 +237,12 @@ def _pair(x, y):
 
 
 def sgn(input):
-    """-1, 0 or 1, the sign."""
+    """-1, 0 or 1, the sign.
+
+    >>> import fastgrad as fg
+    >>> fg.sgn(fg.tensor([-3.0, 0.0, 2.0]))
+    tensor([-1.,  0.,  1.])
+    """
     return input.sign()
 
 

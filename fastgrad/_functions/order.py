@@ -29,7 +29,12 @@ def _picked(x, indices, dim, keepdim, result):
 
 @publish
 def kthvalue(input, k, dim=-1, keepdim=False, *, axis=None, keepdims=False):
-    """(values, indices) of the k-th smallest element along `dim`, counted from 1."""
+    """(values, indices) of the k-th smallest element along `dim`, counted from 1.
+
+    >>> import fastgrad as fg
+    >>> fg.kthvalue(fg.tensor([3.0, 1.0, 2.0]), 2).values
+    tensor(2.)
+    """
     dim = axis_of(dim if axis is None else axis, input.dim(), "kthvalue")
     n = input.shape[dim] if input.dim() else 1
     if not 1 <= k <= n:
@@ -41,7 +46,12 @@ def kthvalue(input, k, dim=-1, keepdim=False, *, axis=None, keepdims=False):
 
 @publish
 def mode(input, dim=-1, keepdim=False, *, axis=None, keepdims=False):
-    """(values, indices) of the most frequent element along `dim`, the smallest of several; the index is of its last one."""
+    """(values, indices) of the most frequent element along `dim`, the smallest of several; the index is of its last one.
+
+    >>> import fastgrad as fg
+    >>> fg.mode(fg.tensor([1, 2, 2, 3])).values
+    tensor(2)
+    """
     dim = axis_of(dim if axis is None else axis, input.dim(), "mode")
     if input.dim() == 0:
         return _picked(input, None, dim, keepdim, results.mode)
@@ -70,13 +80,23 @@ def _running(name, x, dim, axis, result, better):
 
 @publish
 def cummax(input, dim=None, *, axis=None):
-    """(values, indices) of the largest element up to each along `dim`; of equal ones the last."""
+    """(values, indices) of the largest element up to each along `dim`; of equal ones the last.
+
+    >>> import fastgrad as fg
+    >>> fg.cummax(fg.tensor([1, 3, 2]), dim=0).values
+    tensor([1, 3, 3])
+    """
     return _running("cummax", input, dim, axis, results.cummax, np.maximum)
 
 
 @publish
 def cummin(input, dim=None, *, axis=None):
-    """(values, indices) of the smallest element up to each along `dim`; of equal ones the last."""
+    """(values, indices) of the smallest element up to each along `dim`; of equal ones the last.
+
+    >>> import fastgrad as fg
+    >>> fg.cummin(fg.tensor([3, 1, 2]), dim=0).values
+    tensor([3, 1, 1])
+    """
     return _running("cummin", input, dim, axis, results.cummin, np.minimum)
 
 
@@ -122,6 +142,10 @@ def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear", axis=
     """The q-quantiles along `dim`, or of all elements: q a number or a vector of numbers in [0, 1], whose results come first.
 
     interpolation: "linear", "lower", "higher", "nearest" or "midpoint", between the two neighbours. NaN where there is a NaN.
+
+    >>> import fastgrad as fg
+    >>> fg.quantile(fg.tensor([0.0, 1.0, 2.0]), fg.tensor([0.25, 0.5]))
+    tensor([0.5000, 1.0000])
     """
     dim = dim if axis is None else axis
     return _interpolated("quantile", input, q, dim, keepdim or keepdims, interpolation, False)
@@ -129,14 +153,24 @@ def quantile(input, q, dim=None, keepdim=False, *, interpolation="linear", axis=
 
 @publish
 def nanquantile(input, q, dim=None, keepdim=False, *, interpolation="linear", axis=None, keepdims=False):
-    """As `quantile`, of the elements that are not NaN."""
+    """As `quantile`, of the elements that are not NaN.
+
+    >>> import fastgrad as fg
+    >>> fg.nanquantile(fg.tensor([1.0, fg.nan, 3.0]), 0.5)
+    tensor(2.)
+    """
     dim = dim if axis is None else axis
     return _interpolated("nanquantile", input, q, dim, keepdim or keepdims, interpolation, True)
 
 
 @publish
 def nanmedian(input, dim=None, keepdim=False, *, axis=None, keepdims=False):
-    """The median of the elements that are not NaN, the lower of two in the middle; with a `dim`, (values, indices) along it."""
+    """The median of the elements that are not NaN, the lower of two in the middle; with a `dim`, (values, indices) along it.
+
+    >>> import fastgrad as fg
+    >>> fg.nanmedian(fg.tensor([1.0, fg.nan, 3.0]))
+    tensor(1.)
+    """
     dim, keepdim = dim if axis is None else axis, keepdim or keepdims
     if dim is None:
         kept = input.reshape(-1)
@@ -163,7 +197,12 @@ def _tensor(array):
 @publish
 def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None):
     """The different elements in ascending order (along `dim`, the different slices); with them, if asked for, the index of
-    each element among these, and how often each comes."""
+    each element among these, and how often each comes.
+
+    >>> import fastgrad as fg
+    >>> fg.unique(fg.tensor([3, 1, 3]))
+    tensor([1, 3])
+    """
     found = np.unique(_array(input), return_inverse=True, return_counts=True, axis=dim)
     values, inverse, counts = found
     inverse = inverse.reshape(tuple(input.shape) if dim is None else -1)
@@ -174,7 +213,12 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
 
 @publish
 def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
-    """The elements without those that equal the one before (along `dim`, slices); as `unique` for the rest."""
+    """The elements without those that equal the one before (along `dim`, slices); as `unique` for the rest.
+
+    >>> import fastgrad as fg
+    >>> fg.unique_consecutive(fg.tensor([3, 3, 1, 3]))
+    tensor([3, 1, 3])
+    """
     a = _array(input)
     rows = a.reshape(-1, 1) if dim is None else np.moveaxis(a, dim, 0).reshape(a.shape[dim], -1)
     first = np.ones(len(rows), bool)
@@ -189,7 +233,12 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
 
 @publish
 def bincount(input, weights=None, minlength=0):
-    """How often each integer from 0 on comes in a vector; with `weights`, their sums."""
+    """How often each integer from 0 on comes in a vector; with `weights`, their sums.
+
+    >>> import fastgrad as fg
+    >>> fg.bincount(fg.tensor([0, 2, 2]))
+    tensor([1, 0, 2])
+    """
     if input.is_floating_point() or input.dim() != 1:
         raise RuntimeError(f"bincount: expected a vector of integers, got {input.dtype}, shape {tuple(input.shape)}")
     if input.numel() and input.min() < 0:
@@ -201,7 +250,12 @@ def bincount(input, weights=None, minlength=0):
 @publish(method=False)
 def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None):
     """The indices at which the elements of `input` would keep each row of `sorted_sequence` sorted: before equal elements, or
-    after them if `right` (side="right")."""
+    after them if `right` (side="right").
+
+    >>> import fastgrad as fg
+    >>> fg.searchsorted(fg.tensor([1.0, 2.0, 3.0]), fg.tensor([0.5, 2.0]), right=True)
+    tensor([0, 2])
+    """
     if side not in (None, "left", "right"):
         raise RuntimeError(f"searchsorted: side must be 'left' or 'right', got {side!r}")
     where = "right" if right or side == "right" else "left"
@@ -223,13 +277,23 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
 @publish(method=False)
 def bucketize(input, boundaries, *, out_int32=False, right=False):
     """The index of the bucket of each element between sorted boundaries; a boundary belongs to the bucket before it, or to the
-    one after if `right`."""
+    one after if `right`.
+
+    >>> import fastgrad as fg
+    >>> fg.bucketize(fg.tensor([0.5, 2.5]), fg.tensor([1.0, 2.0, 3.0]))
+    tensor([0, 2])
+    """
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 
 @publish
 def histc(input, bins=100, min=0, max=0):
-    """How many elements lie in each of `bins` equal intervals between min and max (both 0: of the input), as real numbers."""
+    """How many elements lie in each of `bins` equal intervals between min and max (both 0: of the input), as real numbers.
+
+    >>> import fastgrad as fg
+    >>> fg.histc(fg.tensor([0.0, 0.5, 2.0]), bins=2)
+    tensor([2., 1.])
+    """
     a = _array(input)
     low, high = (a.min(), a.max()) if min == max == 0 and a.size else (min, max)
     if low > high:
@@ -241,6 +305,11 @@ def histc(input, bins=100, min=0, max=0):
 
 @publish(method=False)
 def isin(elements, test_elements, *, assume_unique=False, invert=False):
-    """Whether each element is among the test elements, as bool."""
+    """Whether each element is among the test elements, as bool.
+
+    >>> import fastgrad as fg
+    >>> fg.isin(fg.tensor([1, 2, 3]), fg.tensor([2, 5]))
+    tensor([False,  True, False])
+    """
     a, b = (_array(x) if isinstance(x, Tensor) else np.asarray(x) for x in (elements, test_elements))
     return _tensor(np.isin(a, b, invert=invert))

@@ -11,13 +11,24 @@ from fastgrad._functions.elementwise import in_place
 
 @publish
 def vdot(input, other):
-    """The dot product of two vectors."""
+    """The dot product of two vectors.
+
+    >>> import fastgrad as fg
+    >>> fg.vdot(fg.tensor([1.0, 2.0]), fg.tensor([3.0, 4.0]))
+    tensor(11.)
+    """
     return f["dot"](input, other)
 
 
 @publish
 def ger(input, vec2):
-    """The outer product of two vectors."""
+    """The outer product of two vectors.
+
+    >>> import fastgrad as fg
+    >>> fg.ger(fg.tensor([1, 2]), fg.tensor([3, 4]))
+    tensor([[3, 4],
+            [6, 8]])
+    """
     return f["outer"](input, vec2)
 
 
@@ -27,7 +38,13 @@ def _scaled(x, factor):
 
 @publish
 def addr(input, vec1, vec2, *, beta=1, alpha=1):
-    """beta * input + alpha * the outer product of two vectors."""
+    """beta * input + alpha * the outer product of two vectors.
+
+    >>> import fastgrad as fg
+    >>> fg.addr(fg.zeros(2, 2), fg.tensor([1.0, 2.0]), fg.tensor([3.0, 4.0]))
+    tensor([[3., 4.],
+            [6., 8.]])
+    """
     product = _scaled(f["outer"](vec1, vec2), alpha)
     return product.expand_as(product) if beta == 0 else _scaled(input, beta) + product
 
@@ -37,7 +54,12 @@ publish(addr, inplace=in_place(addr))
 
 @publish
 def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
-    """beta * input + alpha * the sum of the products of two stacks of matrices."""
+    """beta * input + alpha * the sum of the products of two stacks of matrices.
+
+    >>> import fastgrad as fg
+    >>> fg.addbmm(fg.zeros(2, 4), fg.zeros(5, 2, 3), fg.zeros(5, 3, 4)).shape
+    fastgrad.Size([2, 4])
+    """
     product = _scaled(f["bmm"](batch1, batch2).sum(0), alpha)
     return product if beta == 0 else _scaled(input, beta) + product
 
@@ -47,7 +69,13 @@ publish(addbmm, inplace=in_place(addbmm))
 
 @publish
 def kron(input, other):
-    """The Kronecker product: every element of input times `other`."""
+    """The Kronecker product: every element of input times `other`.
+
+    >>> import fastgrad as fg
+    >>> fg.kron(fg.eye(2), fg.ones(1, 2))
+    tensor([[1., 1., 0., 0.],
+            [0., 0., 1., 1.]])
+    """
     n = max(input.dim(), other.dim())
     a, b = (x.reshape((1,) * (n - x.dim()) + tuple(x.shape)) for x in (input, other))
     wide = a.reshape([d for m in a.shape for d in (m, 1)]) * b.reshape([d for m in b.shape for d in (1, m)])
@@ -73,7 +101,12 @@ def cross(input, other, dim=None):
 
 @publish(method=False)
 def cdist(x1, x2, p=2.0, compute_mode=None):
-    """The p-norms of the differences of all pairs of rows: (..., P, M) and (..., R, M) give (..., P, R)."""
+    """The p-norms of the differences of all pairs of rows: (..., P, M) and (..., R, M) give (..., P, R).
+
+    >>> import fastgrad as fg
+    >>> fg.cdist(fg.zeros(1, 2), fg.tensor([[3.0, 4.0]]))
+    tensor([[5.]])
+    """
     if x1.shape[-1] != x2.shape[-1]:
         raise ShapeError(
             f"cdist: rows have {x1.shape[-1]} and {x2.shape[-1]} columns: {tuple(x1.shape)}, {tuple(x2.shape)}"
@@ -83,7 +116,13 @@ def cdist(x1, x2, p=2.0, compute_mode=None):
 
 @publish
 def matrix_power(input, n):
-    """The n-th power of square matrices, by squaring; a negative one is a power of the inverse."""
+    """The n-th power of square matrices, by squaring; a negative one is a power of the inverse.
+
+    >>> import fastgrad as fg
+    >>> fg.matrix_power(fg.tensor([[1.0, 1.0], [0.0, 1.0]]), 3)
+    tensor([[1., 3.],
+            [0., 1.]])
+    """
     if input.dim() < 2 or input.shape[-1] != input.shape[-2]:
         raise ShapeError(f"matrix_power: expected square matrices, got {tuple(input.shape)}")
     if n < 0:
@@ -124,14 +163,25 @@ def slogdet(input):
 
 @publish
 def logdet(input):
-    """The logarithm of the determinant of square matrices; NaN where it is negative, -inf where it is 0."""
+    """The logarithm of the determinant of square matrices; NaN where it is negative, -inf where it is 0.
+
+    >>> import fastgrad as fg
+    >>> fg.logdet(fg.eye(2))
+    tensor(0.)
+    """
     sign, value = _linalg().slogdet(input)
     return f["where"](sign < 0, math.nan, value)
 
 
 @publish
 def inverse(input):
-    """The inverse of square matrices, `linalg.inv`."""
+    """The inverse of square matrices, `linalg.inv`.
+
+    >>> import fastgrad as fg
+    >>> fg.inverse(fg.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    tensor([[0.5000, 0.0000],
+            [0.0000, 0.2500]])
+    """
     return _linalg().inv(input)
 
 
@@ -143,7 +193,13 @@ def cholesky(input, upper=False):
 
 @publish
 def cholesky_solve(input, L, upper=False):
-    """The X with A X = input, where L is the Cholesky factor of A."""
+    """The X with A X = input, where L is the Cholesky factor of A.
+
+    >>> import fastgrad as fg
+    >>> fg.cholesky_solve(fg.ones(2, 1), 2 * fg.eye(2))
+    tensor([[0.2500],
+            [0.2500]])
+    """
     lower = L.mT if upper else L
     y = _linalg().solve_triangular(lower, input, upper=False)
     return _linalg().solve_triangular(lower.mT, y, upper=True)

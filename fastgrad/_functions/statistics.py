@@ -9,7 +9,12 @@ from fastgrad._functions.arrange import axis_of
 
 @publish
 def nanmean(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=False):
-    """The mean over `dim`, or over all dimensions, of the elements that are not NaN."""
+    """The mean over `dim`, or over all dimensions, of the elements that are not NaN.
+
+    >>> import fastgrad as fg
+    >>> fg.nanmean(fg.tensor([1.0, fg.nan, 3.0]))
+    tensor(2.)
+    """
     x = input if dtype is None else input.to(dtype)
     if not x.is_floating_point():
         raise RuntimeError(f"nanmean: expected float32 or float64, got {x.dtype}")
@@ -19,7 +24,12 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=F
 
 @publish
 def logcumsumexp(input, dim=None, *, axis=None):
-    """log of the sums of exp(x) up to each element along `dim`, without overflow."""
+    """log of the sums of exp(x) up to each element along `dim`, without overflow.
+
+    >>> import fastgrad as fg
+    >>> fg.logcumsumexp(fg.zeros(3), dim=0)
+    tensor([0.0000, 0.6931, 1.0986])
+    """
     dim = axis_of(dim if axis is None else axis, input.dim(), "logcumsumexp")
     if not input.is_floating_point():
         raise NotImplementedError(f"logcumsumexp: expected float32 or float64, got {input.dtype}")
@@ -34,7 +44,12 @@ def logcumsumexp(input, dim=None, *, axis=None):
 
 @publish
 def diff(input, n=1, dim=-1, prepend=None, append=None, *, axis=None):
-    """Differences of neighbours along `dim`, n times; `prepend` and `append` are put before and after first."""
+    """Differences of neighbours along `dim`, n times; `prepend` and `append` are put before and after first.
+
+    >>> import fastgrad as fg
+    >>> fg.diff(fg.tensor([1, 4, 9]))
+    tensor([3, 5])
+    """
     dim = axis_of(dim if axis is None else axis, input.dim(), "diff")
     if input.dim() == 0:
         raise RuntimeError("diff: expected a tensor with at least 1 dimension")
@@ -61,7 +76,12 @@ def _integral(name, y, x, dx, dim):
 
 @publish(method=False)
 def trapezoid(y, x=None, *, dx=1, dim=-1):
-    """The integral of y along `dim` by the trapezoidal rule, at the points x or at equal distances dx."""
+    """The integral of y along `dim` by the trapezoidal rule, at the points x or at equal distances dx.
+
+    >>> import fastgrad as fg
+    >>> fg.trapezoid(fg.tensor([1.0, 3.0, 5.0]), dx=0.5)
+    tensor(3.)
+    """
     pairs, width, dim = _integral("trapezoid", y, x, dx, dim)
     return (pairs * width).sum(dim)
 
@@ -71,7 +91,12 @@ publish(trapezoid, method=False, name="trapz")
 
 @publish(method=False)
 def cumulative_trapezoid(y, x=None, *, dx=1, dim=-1):
-    """The integrals of y along `dim` up to each point but the first, by the trapezoidal rule."""
+    """The integrals of y along `dim` up to each point but the first, by the trapezoidal rule.
+
+    >>> import fastgrad as fg
+    >>> fg.cumulative_trapezoid(fg.tensor([1.0, 3.0, 5.0]))
+    tensor([2., 6.])
+    """
     pairs, width, dim = _integral("cumulative_trapezoid", y, x, dx, dim)
     return (pairs * width).cumsum(dim)
 
@@ -81,6 +106,11 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
     """The covariance matrix of variables (rows) over observations (columns), divided by n - correction.
 
     fweights: how often each observation counts, integers; aweights: how much.
+
+    >>> import fastgrad as fg
+    >>> fg.cov(fg.tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]))
+    tensor([[ 1., -1.],
+            [-1.,  1.]])
     """
     x = input if input.dim() == 2 else input.reshape(1, -1)
     n, weights = x.shape[1], None
@@ -101,7 +131,13 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
 
 @publish
 def corrcoef(input):
-    """The correlation coefficients of variables (rows) over observations (columns)."""
+    """The correlation coefficients of variables (rows) over observations (columns).
+
+    >>> import fastgrad as fg
+    >>> fg.corrcoef(fg.tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]))
+    tensor([[ 1., -1.],
+            [-1.,  1.]])
+    """
     c = cov(input)
     if c.dim() == 0:
         return c / c
@@ -111,7 +147,13 @@ def corrcoef(input):
 
 @publish
 def renorm(input, p, dim, maxnorm):
-    """Each part along `dim` scaled down to the p-norm `maxnorm` where its norm is larger."""
+    """Each part along `dim` scaled down to the p-norm `maxnorm` where its norm is larger.
+
+    >>> import fastgrad as fg
+    >>> fg.renorm(fg.tensor([[3.0, 4.0], [0.3, 0.4]]), 2, 0, 1.0)
+    tensor([[0.6000, 0.8000],
+            [0.3000, 0.4000]])
+    """
     dim = axis_of(dim, input.dim(), "renorm")
     over = [k for k in range(input.dim()) if k != dim]
     norms = f["norm"](input, p, over, True)
@@ -120,6 +162,11 @@ def renorm(input, p, dim, maxnorm):
 
 @publish
 def dist(input, other, p=2):
-    """The p-norm of input - other."""
+    """The p-norm of input - other.
+
+    >>> import fastgrad as fg
+    >>> fg.dist(fg.tensor([0.0, 0.0]), fg.tensor([3.0, 4.0]))
+    tensor(5.)
+    """
     difference = input - other
     return f["norm"](difference, math.inf if p == math.inf else p)

@@ -84,10 +84,8 @@ def machine(threads):
 
     from . import contenders, floor, results
 
-    # The text of `fastgrad info`, line by line: versions, instruction set, the BLAS kernel that runs.
-    lines = (line.split(None, 1) if not line.startswith("instruction set") else ("instruction set", line[15:].strip())
-             for line in fastgrad.show_config().splitlines())  # fmt: skip
-    found = {"processor": environment.processor(), "system": platform.platform(), **dict(lines)}
+    # What `fastgrad info` prints: versions, instruction set, the BLAS kernel that runs.
+    found = {"processor": environment.processor(), "system": platform.platform(), **fastgrad.show_config("dicts")}
     found |= {"threads": str(threads), "environment": environment.variables()}
     found |= {peer: contenders.version(peer) or "not installed" for peer in contenders.DISTRIBUTIONS}
     return results.stamp(floor.checkout()) | found

@@ -26,6 +26,10 @@ def kl_div(input, target, *, reduction="mean", log_target=False):
 
     The divergence is the sum over the support and the mean over the batch, reduction="batchmean"; the default "mean"
     divides by the size of the support too, and says so in a warning.
+
+    Example:
+        >>> fg.nn.functional.kl_div(fg.tensor([[0.5, 0.5]]).log(), fg.tensor([[0.25, 0.75]]), reduction="batchmean")
+        tensor(0.1308)
     """
     input, target = _same_shape("kl_div", input, target)
     if log_target:
@@ -52,6 +56,10 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, *, reduction=
         p: 1 or 2.
         margin: by how much the score of the target is to exceed the others.
         weight: a factor for each class (C), applied by the class of the target.
+
+    Example:
+        >>> fg.nn.functional.multi_margin_loss(fg.tensor([[0.0, 0.5]]), fg.tensor([1]))
+        tensor(0.2500)
     """
     if p not in (1, 2):
         raise ValueError(f"only p == 1 and p == 2 supported, but got {p}")
@@ -72,7 +80,12 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, *, reduction=
 
 
 def hinge_embedding_loss(input, target, margin=1.0, *, reduction="mean"):
-    """x where y = 1, max(0, margin - x) where y = -1."""
+    """x where y = 1, max(0, margin - x) where y = -1.
+
+    Example:
+        >>> fg.nn.functional.hinge_embedding_loss(fg.tensor([0.5, 0.25]), fg.tensor([1, -1]))
+        tensor(0.6250)
+    """
     input, target = _same_shape("hinge_embedding_loss", input, target)
     zero = _core.zeros_like(input)
     loss = _core.where(target != 1, (margin - input).clamp(min=0), zero) + _core.where(target != -1, input, zero)
@@ -86,6 +99,10 @@ def cosine_embedding_loss(input1, input2, target, margin=0.0, *, reduction="mean
         input1, input2: vectors (N, D) or (D).
         target: 1 or -1, (N) or ().
         margin: in [-1, 1].
+
+    Example:
+        >>> fg.nn.functional.cosine_embedding_loss(fg.eye(2), fg.eye(2), fg.tensor([1, -1]))
+        tensor(0.5000)
     """
     input1, input2 = _same_shape("cosine_embedding_loss", input1, input2)
     if input1.dim() not in (1, 2) or target.shape != input1.shape[:-1]:
@@ -102,20 +119,35 @@ def cosine_embedding_loss(input1, input2, target, margin=0.0, *, reduction="mean
 
 
 def margin_ranking_loss(input1, input2, target, margin=0.0, *, reduction="mean"):
-    """max(0, margin - y (x1 - x2)): y = 1 where the first is to rank higher, y = -1 where the second is."""
+    """max(0, margin - y (x1 - x2)): y = 1 where the first is to rank higher, y = -1 where the second is.
+
+    Example:
+        >>> fg.nn.functional.margin_ranking_loss(fg.tensor([1.0]), fg.tensor([0.75]), fg.tensor([1.0]), margin=0.5)
+        tensor(0.2500)
+    """
     input1, input2 = _same_shape("margin_ranking_loss", input1, input2)
     input1, target = _same_shape("margin_ranking_loss", input1, target)
     return _reduce((margin - target * (input1 - input2)).clamp(min=0), reduction)
 
 
 def soft_margin_loss(input, target, *, reduction="mean"):
-    """log(1 + exp(-y x)) for labels y = 1 and y = -1."""
+    """log(1 + exp(-y x)) for labels y = 1 and y = -1.
+
+    Example:
+        >>> fg.nn.functional.soft_margin_loss(fg.tensor([0.0, 2.0]), fg.tensor([1.0, -1.0]))
+        tensor(1.4100)
+    """
     input, target = _same_shape("soft_margin_loss", input, target)
     return _reduce(-_core.logsigmoid(target * input), reduction)
 
 
 def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
-    """The p-norms of x1 - x2 + eps along the last dimension, the distances of rows of the same number."""
+    """The p-norms of x1 - x2 + eps along the last dimension, the distances of rows of the same number.
+
+    Example:
+        >>> fg.nn.functional.pairwise_distance(fg.zeros(1, 2), fg.tensor([[3.0, 4.0]]))
+        tensor([5.0000])
+    """
     return _core.norm(x1 - x2 + eps, p, -1, keepdim)
 
 
@@ -127,6 +159,10 @@ def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2.0, eps=1e-6,
         margin: by how much.
         p: of the norm, see `pairwise_distance`.
         swap: whether |p - n| takes the place of |a - n| where it is smaller (Balntas et al. 2016).
+
+    Example:
+        >>> fg.nn.functional.triplet_margin_loss(fg.zeros(1, 2), fg.ones(1, 2), fg.tensor([[0.0, 1.5]]))
+        tensor(0.9142)
     """
 
     def distance(a, b):
@@ -140,7 +176,12 @@ def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2.0, eps=1e-6,
 def triplet_margin_with_distance_loss(
     anchor, positive, negative, *, distance_function=None, margin=1.0, swap=False, reduction="mean"
 ):
-    """As `triplet_margin_loss`, with any function of two tensors as the distance."""
+    """As `triplet_margin_loss`, with any function of two tensors as the distance.
+
+    Example:
+        >>> fg.nn.functional.triplet_margin_with_distance_loss(fg.zeros(1, 2), fg.ones(1, 2), fg.tensor([[0.0, 1.5]]))
+        tensor(0.9142)
+    """
     anchor, positive = _same_shape("triplet_margin_loss", anchor, positive)
     anchor, negative = _same_shape("triplet_margin_loss", anchor, negative)
     if margin <= 0:
@@ -156,6 +197,10 @@ def poisson_nll_loss(input, target, log_input=True, *, full=False, eps=1e-8, red
     """exp(x) - y x for logarithms of a Poisson rate, or x - y log(x + eps) for rates if not `log_input`.
 
     full: whether to add Stirling's approximation of log y! where y > 1, which has no gradient in x.
+
+    Example:
+        >>> fg.nn.functional.poisson_nll_loss(fg.zeros(2), fg.tensor([1.0, 3.0]))
+        tensor(1.)
     """
     input, target = _same_shape("poisson_nll_loss", input, target)
     loss = input.exp() - target * input if log_input else input - target * (input + eps).log()
@@ -173,6 +218,10 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, *, reduction="me
         input, target: of one shape.
         var: of the same shape, or with a last dimension of size 1 or none, or a number; at least `eps` where it is used.
         full: whether to add the constant log(2 pi) / 2.
+
+    Example:
+        >>> fg.nn.functional.gaussian_nll_loss(fg.zeros(2), fg.tensor([1.0, 4.0]), fg.ones(2))
+        tensor(4.2500)
     """
     input, target = _same_shape("gaussian_nll_loss", input, target)
     if not isinstance(var, _core.Tensor):
@@ -192,7 +241,12 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, *, reduction="me
 
 
 def multilabel_soft_margin_loss(input, target, weight=None, *, reduction="mean"):
-    """-(y log s(x) + (1 - y) log s(-x)), s the sigmoid, averaged over the classes (..., C); `weight` (C) scales them."""
+    """-(y log s(x) + (1 - y) log s(-x)), s the sigmoid, averaged over the classes (..., C); `weight` (C) scales them.
+
+    Example:
+        >>> fg.nn.functional.multilabel_soft_margin_loss(fg.zeros(1, 3), fg.tensor([[1.0, 0.0, 1.0]]))
+        tensor(0.6931)
+    """
     input, target = _same_shape("multilabel_soft_margin_loss", input, target)
     loss = -(target * _core.logsigmoid(input) + (1 - target) * _core.logsigmoid(-input))
     return _reduce((loss if weight is None else loss * weight).mean(-1), reduction)
@@ -204,6 +258,10 @@ def multilabel_margin_loss(input, target, *, reduction="mean"):
     Args:
         input: scores (N, C) or (C).
         target: class indices of the same shape: those before the first -1 of a row count.
+
+    Example:
+        >>> fg.nn.functional.multilabel_margin_loss(fg.tensor([[0.1, 0.2, 0.4]]), fg.tensor([[2, -1, -1]]))
+        tensor(0.5000)
     """
     input, target = _same_shape("multilabel_margin_loss", input, target)
     x, y = (t.reshape(-1, t.shape[-1]) for t in (input, target))

@@ -50,7 +50,15 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
 
 def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
     """The sum of windows at their places, the adjoint of `unfold`: (N, C * kernel rows * kernel columns, windows) gives
-    (N, C, *output_size); without N likewise."""
+    (N, C, *output_size); without N likewise.
+
+    Example:
+        >>> fg.nn.functional.fold(fg.ones(1, 4, 9), (4, 4), kernel_size=2)[0, 0]
+        tensor([[1., 2., 2., 1.],
+                [2., 4., 4., 2.],
+                [2., 4., 4., 2.],
+                [1., 2., 2., 1.]])
+    """
     if input.dim() not in (2, 3):
         raise ShapeError(f"fold: expected (N, C * kernel size, windows) or without N, got {tuple(input.shape)}")
     size, kernel, dilation = (
@@ -76,7 +84,12 @@ def fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1):
 
 
 def pixel_shuffle(input, upscale_factor):
-    """(..., C r^2, H, W) as (..., C, H r, W r) (Shi et al. 2016)."""
+    """(..., C r^2, H, W) as (..., C, H r, W r) (Shi et al. 2016).
+
+    Example:
+        >>> fg.nn.functional.pixel_shuffle(fg.zeros(1, 8, 3, 3), 2).shape
+        fastgrad.Size([1, 2, 6, 6])
+    """
     r = upscale_factor
     *lead, c, h, w = input.shape
     if c % (r * r):
@@ -87,7 +100,12 @@ def pixel_shuffle(input, upscale_factor):
 
 
 def pixel_unshuffle(input, downscale_factor):
-    """(..., C, H r, W r) as (..., C r^2, H, W), the inverse of `pixel_shuffle`."""
+    """(..., C, H r, W r) as (..., C r^2, H, W), the inverse of `pixel_shuffle`.
+
+    Example:
+        >>> fg.nn.functional.pixel_unshuffle(fg.zeros(1, 2, 6, 6), 2).shape
+        fastgrad.Size([1, 8, 3, 3])
+    """
     r = downscale_factor
     *lead, c, h, w = input.shape
     if h % r or w % r:

@@ -19,56 +19,96 @@ class _InPlace(Module):
 
 
 class ReLU(_InPlace):
-    """max(0, x); the derivative at 0 is 0."""
+    """max(0, x); the derivative at 0 is 0.
+
+    Example:
+        >>> fg.nn.ReLU()(fg.tensor([-1.0, 2.0]))
+        tensor([0., 2.])
+    """
 
     def forward(self, input):
         return input.relu_() if self.inplace else relu(input)
 
 
 class ReLU6(_InPlace):
-    """min(max(0, x), 6)."""
+    """min(max(0, x), 6).
+
+    Example:
+        >>> fg.nn.ReLU6()(fg.tensor([-1.0, 2.0, 9.0]))
+        tensor([0., 2., 6.])
+    """
 
     def forward(self, input):
         return F.relu6(input, self.inplace)
 
 
 class SELU(_InPlace):
-    """Self-normalising: scale * (x where x > 0, else alpha * (e^x - 1)); use with LeCun initialisation."""
+    """Self-normalising: scale * (x where x > 0, else alpha * (e^x - 1)); use with LeCun initialisation.
+
+    Example:
+        >>> fg.nn.SELU()(fg.tensor([-1.0, 2.0]))
+        tensor([-1.1113,  2.1014])
+    """
 
     def forward(self, input):
         return F.selu(input, self.inplace)
 
 
 class SiLU(_InPlace):
-    """x * sigmoid(x)."""
+    """x * sigmoid(x).
+
+    Example:
+        >>> fg.nn.SiLU()(fg.tensor([-1.0, 2.0]))
+        tensor([-0.2689,  1.7616])
+    """
 
     def forward(self, input):
         return F.silu(input, self.inplace)
 
 
 class Mish(_InPlace):
-    """x * tanh(softplus(x))."""
+    """x * tanh(softplus(x)).
+
+    Example:
+        >>> fg.nn.Mish()(fg.tensor([-1.0, 2.0]))
+        tensor([-0.3034,  1.9440])
+    """
 
     def forward(self, input):
         return F.mish(input, self.inplace)
 
 
 class Hardswish(_InPlace):
-    """x * relu6(x + 3) / 6."""
+    """x * relu6(x + 3) / 6.
+
+    Example:
+        >>> fg.nn.Hardswish()(fg.tensor([-1.0, 2.0, 4.0]))
+        tensor([-0.3333,  1.6667,  4.0000])
+    """
 
     def forward(self, input):
         return F.hardswish(input, self.inplace)
 
 
 class Hardsigmoid(_InPlace):
-    """relu6(x + 3) / 6."""
+    """relu6(x + 3) / 6.
+
+    Example:
+        >>> fg.nn.Hardsigmoid()(fg.tensor([-4.0, 0.0, 4.0]))
+        tensor([0.0000, 0.5000, 1.0000])
+    """
 
     def forward(self, input):
         return F.hardsigmoid(input, self.inplace)
 
 
 class LeakyReLU(Module):
-    """x where x > 0, else negative_slope * x."""
+    """x where x > 0, else negative_slope * x.
+
+    Example:
+        >>> fg.nn.LeakyReLU(0.1)(fg.tensor([-1.0, 2.0]))
+        tensor([-0.1000,  2.0000])
+    """
 
     def __init__(self, negative_slope=0.01, inplace=False):
         super().__init__()
@@ -88,6 +128,10 @@ class PReLU(Module):
     Args:
         num_parameters: 1, or the number of channels.
         init: the weight to start with.
+
+    Example:
+        >>> fg.nn.PReLU()(fg.tensor([-1.0, 2.0]))
+        tensor([-0.2500,  2.0000], grad_fn=<WhereBackward0>)
     """
 
     def __init__(self, num_parameters=1, init=0.25, device=None, dtype=None):
@@ -121,21 +165,36 @@ class _Alpha(Module):
 
 
 class ELU(_Alpha):
-    """x where x > 0, else alpha * (e^x - 1)."""
+    """x where x > 0, else alpha * (e^x - 1).
+
+    Example:
+        >>> fg.nn.ELU()(fg.tensor([-1.0, 2.0]))
+        tensor([-0.6321,  2.0000])
+    """
 
     def forward(self, input):
         return F.elu(input, self.alpha, self.inplace)
 
 
 class CELU(_Alpha):
-    """max(0, x) + min(0, alpha * (e^(x / alpha) - 1))."""
+    """max(0, x) + min(0, alpha * (e^(x / alpha) - 1)).
+
+    Example:
+        >>> fg.nn.CELU(2.0)(fg.tensor([-1.0, 2.0]))
+        tensor([-0.7869,  2.0000])
+    """
 
     def forward(self, input):
         return F.celu(input, self.alpha, self.inplace)
 
 
 class GELU(Module):
-    """x * Phi(x), Phi the normal distribution; approximate='tanh' for the usual approximation by tanh."""
+    """x * Phi(x), Phi the normal distribution; approximate='tanh' for the usual approximation by tanh.
+
+    Example:
+        >>> fg.nn.GELU()(fg.tensor([-1.0, 2.0]))
+        tensor([-0.1587,  1.9545])
+    """
 
     def __init__(self, approximate="none"):
         super().__init__()
@@ -149,7 +208,12 @@ class GELU(Module):
 
 
 class Hardtanh(Module):
-    """x clamped to [min_val, max_val]."""
+    """x clamped to [min_val, max_val].
+
+    Example:
+        >>> fg.nn.Hardtanh(-1.0, 0.5)(fg.tensor([-3.0, 0.25, 2.0]))
+        tensor([-1.0000,  0.2500,  0.5000])
+    """
 
     def __init__(self, min_val=-1.0, max_val=1.0, inplace=False):
         super().__init__()
@@ -167,7 +231,12 @@ class Hardtanh(Module):
 
 
 class Threshold(Module):
-    """x where x > threshold, else value."""
+    """x where x > threshold, else value.
+
+    Example:
+        >>> fg.nn.Threshold(1.0, -9.0)(fg.tensor([0.5, 2.0]))
+        tensor([-9.,  2.])
+    """
 
     def __init__(self, threshold, value, inplace=False):
         super().__init__()
@@ -183,7 +252,12 @@ class Threshold(Module):
 
 
 class Softplus(Module):
-    """log(1 + e^(beta x)) / beta; x itself where beta x > threshold."""
+    """log(1 + e^(beta x)) / beta; x itself where beta x > threshold.
+
+    Example:
+        >>> fg.nn.Softplus()(fg.tensor([-1.0, 30.0]))
+        tensor([ 0.3133, 30.0000])
+    """
 
     def __init__(self, beta=1.0, threshold=20.0):
         super().__init__()
@@ -209,56 +283,96 @@ class _Shrink(Module):
 
 
 class Hardshrink(_Shrink):
-    """x where |x| > lambd, else 0."""
+    """x where |x| > lambd, else 0.
+
+    Example:
+        >>> fg.nn.Hardshrink()(fg.tensor([-1.0, 0.25, 2.0]))
+        tensor([-1.,  0.,  2.])
+    """
 
     def forward(self, input):
         return F.hardshrink(input, self.lambd)
 
 
 class Softshrink(_Shrink):
-    """x - lambd where x > lambd, x + lambd where x < -lambd, else 0."""
+    """x - lambd where x > lambd, x + lambd where x < -lambd, else 0.
+
+    Example:
+        >>> fg.nn.Softshrink(0.5)(fg.tensor([-1.0, 0.25, 2.0]))
+        tensor([-0.5000,  0.0000,  1.5000])
+    """
 
     def forward(self, input):
         return F.softshrink(input, self.lambd)
 
 
 class Sigmoid(Module):
-    """1 / (1 + e^-x)."""
+    """1 / (1 + e^-x).
+
+    Example:
+        >>> fg.nn.Sigmoid()(fg.tensor([-1.0, 2.0]))
+        tensor([0.2689, 0.8808])
+    """
 
     def forward(self, input):
         return F.sigmoid(input)
 
 
 class Tanh(Module):
-    """tanh(x)."""
+    """tanh(x).
+
+    Example:
+        >>> fg.nn.Tanh()(fg.tensor([-1.0, 2.0]))
+        tensor([-0.7616,  0.9640])
+    """
 
     def forward(self, input):
         return F.tanh(input)
 
 
 class LogSigmoid(Module):
-    """log(sigmoid(x))."""
+    """log(sigmoid(x)).
+
+    Example:
+        >>> fg.nn.LogSigmoid()(fg.tensor([-1.0, 2.0]))
+        tensor([-1.3133, -0.1269])
+    """
 
     def forward(self, input):
         return F.logsigmoid(input)
 
 
 class Softsign(Module):
-    """x / (1 + |x|)."""
+    """x / (1 + |x|).
+
+    Example:
+        >>> fg.nn.Softsign()(fg.tensor([-1.0, 3.0]))
+        tensor([-0.5000,  0.7500])
+    """
 
     def forward(self, input):
         return F.softsign(input)
 
 
 class Tanhshrink(Module):
-    """x - tanh(x)."""
+    """x - tanh(x).
+
+    Example:
+        >>> fg.nn.Tanhshrink()(fg.tensor([-1.0, 2.0]))
+        tensor([-0.2384,  1.0360])
+    """
 
     def forward(self, input):
         return F.tanhshrink(input)
 
 
 class GLU(Module):
-    """a * sigmoid(b), where a and b are the halves of x along `dim`."""
+    """a * sigmoid(b), where a and b are the halves of x along `dim`.
+
+    Example:
+        >>> fg.nn.GLU()(fg.tensor([1.0, 2.0, 0.0, 0.0]))
+        tensor([0.5000, 1.0000])
+    """
 
     def __init__(self, dim=-1):
         super().__init__()
@@ -283,21 +397,39 @@ class _AlongDim(Module):
 
 
 class Softmax(_AlongDim):
-    """e^x / sum(e^x) along `dim`."""
+    """e^x / sum(e^x) along `dim`.
+
+    Example:
+        >>> fg.nn.Softmax(dim=1)(fg.tensor([[0.0, 0.0], [0.0, 100.0]]))
+        tensor([[5.0000e-01, 5.0000e-01],
+                [3.7835e-44, 1.0000e+00]])
+    """
 
     def forward(self, input):
         return F.softmax(input, self.dim)
 
 
 class LogSoftmax(_AlongDim):
-    """x - log(sum(e^x)) along `dim`."""
+    """x - log(sum(e^x)) along `dim`.
+
+    Example:
+        >>> fg.nn.LogSoftmax(dim=1)(fg.tensor([[0.0, 0.0], [0.0, 100.0]]))
+        tensor([[  -0.6931,   -0.6931],
+                [-100.0000,    0.0000]])
+    """
 
     def forward(self, input):
         return F.log_softmax(input, self.dim)
 
 
 class Softmin(_AlongDim):
-    """softmax(-x) along `dim`."""
+    """softmax(-x) along `dim`.
+
+    Example:
+        >>> fg.nn.Softmin(dim=1)(fg.tensor([[0.0, 0.0], [0.0, 100.0]]))
+        tensor([[5.0000e-01, 5.0000e-01],
+                [1.0000e+00, 3.7835e-44]])
+    """
 
     def forward(self, input):
         return F.softmin(input, self.dim)

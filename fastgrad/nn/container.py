@@ -101,6 +101,10 @@ class ModuleList(_Numbered):
 
     Args:
         modules: an iterable of modules.
+
+    Example:
+        >>> fg.nn.ModuleList([fg.nn.Linear(2, 3), fg.nn.Linear(3, 1)])[1].weight.shape
+        fastgrad.Size([1, 3])
     """
 
     def __init__(self, modules=None):
@@ -136,6 +140,10 @@ class ModuleDict(Module):
 
     Args:
         modules: a mapping, or an iterable of pairs, from names to modules.
+
+    Example:
+        >>> fg.nn.ModuleDict({"act": fg.nn.ReLU()})["act"](fg.tensor([-1.0, 2.0]))
+        tensor([0., 2.])
     """
 
     def __init__(self, modules=None):
@@ -195,6 +203,10 @@ class ParameterList(Module):
 
     Args:
         values: an iterable.
+
+    Example:
+        >>> sum(p.numel() for p in fg.nn.ParameterList([fg.ones(2), fg.ones(3)]).parameters())
+        5
     """
 
     def __init__(self, values=None):
@@ -246,6 +258,10 @@ class ParameterDict(Module):
 
     Args:
         parameters: a mapping, or an iterable of pairs, from names to values.
+
+    Example:
+        >>> list(fg.nn.ParameterDict({"w": fg.ones(2)}).state_dict())
+        ['w']
     """
 
     def __init__(self, parameters=None):

@@ -10,6 +10,10 @@ class Dropout(Module):
     Args:
         p: the probability of an element to be zeroed.
         inplace: whether to change the input instead of a copy.
+
+    Example:
+        >>> fg.nn.Dropout(0.5).eval()(fg.ones(3))
+        tensor([1., 1., 1.])
     """
 
     def __init__(self, p=0.5, inplace=False):

@@ -4,7 +4,12 @@ from fastgrad.nn.module import Module
 
 
 class Flatten(Module):
-    """Joins the axes from `start_dim` to `end_dim` into one; the default keeps the batch axis."""
+    """Joins the axes from `start_dim` to `end_dim` into one; the default keeps the batch axis.
+
+    Example:
+        >>> fg.nn.Flatten()(fg.zeros(8, 3, 4)).shape
+        fastgrad.Size([8, 12])
+    """
 
     def __init__(self, start_dim=1, end_dim=-1):
         super().__init__()
@@ -19,7 +24,12 @@ class Flatten(Module):
 
 
 class Unflatten(Module):
-    """Splits one axis into several of the given sizes, one of which may be -1."""
+    """Splits one axis into several of the given sizes, one of which may be -1.
+
+    Example:
+        >>> fg.nn.Unflatten(1, (3, 4))(fg.zeros(8, 12)).shape
+        fastgrad.Size([8, 3, 4])
+    """
 
     def __init__(self, dim, unflattened_size):
         super().__init__()

@@ -5,7 +5,12 @@ from fastgrad.nn.module import Module
 
 
 class Unfold(Module):
-    """The windows of images as columns; see `nn.functional.unfold`."""
+    """The windows of images as columns; see `nn.functional.unfold`.
+
+    Example:
+        >>> fg.nn.Unfold(kernel_size=2)(fg.zeros(1, 2, 4, 4)).shape
+        fastgrad.Size([1, 8, 9])
+    """
 
     def __init__(self, kernel_size, dilation=1, padding=0, stride=1):
         super().__init__()
@@ -19,7 +24,12 @@ class Unfold(Module):
 
 
 class Fold(Module):
-    """The sum of windows at their places; see `nn.functional.fold`."""
+    """The sum of windows at their places; see `nn.functional.fold`.
+
+    Example:
+        >>> fg.nn.Fold((4, 4), kernel_size=2)(fg.zeros(1, 8, 9)).shape
+        fastgrad.Size([1, 2, 4, 4])
+    """
 
     def __init__(self, output_size, kernel_size, dilation=1, padding=0, stride=1):
         super().__init__()
@@ -37,7 +47,12 @@ class Fold(Module):
 
 
 class PixelShuffle(Module):
-    """(..., C r^2, H, W) as (..., C, H r, W r)."""
+    """(..., C r^2, H, W) as (..., C, H r, W r).
+
+    Example:
+        >>> fg.nn.PixelShuffle(2)(fg.zeros(1, 8, 3, 3)).shape
+        fastgrad.Size([1, 2, 6, 6])
+    """
 
     def __init__(self, upscale_factor):
         super().__init__()
@@ -51,7 +66,12 @@ class PixelShuffle(Module):
 
 
 class PixelUnshuffle(Module):
-    """(..., C, H r, W r) as (..., C r^2, H, W)."""
+    """(..., C, H r, W r) as (..., C r^2, H, W).
+
+    Example:
+        >>> fg.nn.PixelUnshuffle(2)(fg.zeros(1, 2, 6, 6)).shape
+        fastgrad.Size([1, 8, 3, 3])
+    """
 
     def __init__(self, downscale_factor):
         super().__init__()

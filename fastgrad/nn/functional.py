@@ -30,7 +30,12 @@ globals().update(_core.functions)
 
 
 def softmin(input, dim, dtype=None):
-    """softmax(-x)."""
+    """softmax(-x).
+
+    Example:
+        >>> fg.nn.functional.softmin(fg.tensor([0.0, 0.0]), dim=0)
+        tensor([0.5000, 0.5000])
+    """
     return _core.softmax(-input, dim, dtype)
 
 
@@ -41,14 +46,24 @@ def dropout(input, p=0.5, training=True, inplace=False):
 
 
 def cosine_similarity(x1, x2, dim=1, eps=1e-8):
-    """x1 . x2 / (max(|x1|, eps) * max(|x2|, eps)) along `dim`."""
+    """x1 . x2 / (max(|x1|, eps) * max(|x2|, eps)) along `dim`.
+
+    Example:
+        >>> fg.nn.functional.cosine_similarity(fg.tensor([[1.0, 0.0]]), fg.tensor([[1.0, 1.0]]))
+        tensor([0.7071])
+    """
     x1, x2 = _core.broadcast_tensors(x1, x2)
     norms = [_core.norm(x, dim=dim).clamp(min=eps) for x in (x1, x2)]
     return (x1 * x2).sum(dim) / (norms[0] * norms[1])
 
 
 def gumbel_softmax(logits, tau=1.0, hard=False, eps=1e-10, dim=-1):
-    """softmax((logits + Gumbel noise) / tau) (Jang, Gu & Poole 2017); if `hard`, one-hot with the gradient of the soft sample."""
+    """softmax((logits + Gumbel noise) / tau) (Jang, Gu & Poole 2017); if `hard`, one-hot with the gradient of the soft sample.
+
+    Example:
+        >>> fg.nn.functional.gumbel_softmax(fg.tensor([0.0, 1e9]), hard=True)
+        tensor([0., 1.])
+    """
     noise = -_core.empty_like(logits).exponential_().log()
     soft = _core.softmax((logits + noise) / tau, dim)
     if not hard:
@@ -58,7 +73,12 @@ def gumbel_softmax(logits, tau=1.0, hard=False, eps=1e-10, dim=-1):
 
 
 def rrelu(input, lower=1 / 8, upper=1 / 3, training=False, inplace=False):
-    """x where x >= 0, else a x: a drawn for each element between lower and upper in training, else their mean."""
+    """x where x >= 0, else a x: a drawn for each element between lower and upper in training, else their mean.
+
+    Example:
+        >>> fg.nn.functional.rrelu(fg.tensor([-1.0, 2.0]), 0.25, 0.25)
+        tensor([-0.2500,  2.0000])
+    """
     slope = (lower + upper) / 2
     if training:
         slope = _core.rand_like(input) * (upper - lower) + lower
@@ -76,6 +96,10 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     Args:
         input: (N, C, ...), C a multiple of num_groups.
         weight, bias: (C).
+
+    Example:
+        >>> fg.nn.functional.group_norm(fg.zeros(8, 4, 5), 2).shape
+        fastgrad.Size([8, 4, 5])
     """
     if input.dim() < 2 or input.shape[1] % num_groups:
         raise ShapeError(
@@ -97,6 +121,10 @@ def instance_norm(
         running_mean, running_var: (C); what is used if not `use_input_stats`, otherwise moved towards the means over the
             batch of the statistics of this input by the share `momentum`.
         weight, bias: (C).
+
+    Example:
+        >>> fg.nn.functional.instance_norm(fg.zeros(8, 4, 5)).shape
+        fastgrad.Size([8, 4, 5])
     """
     if input.dim() < 3:
         raise ShapeError(f"instance_norm: expected (N, C, ...), got {tuple(input.shape)}")
@@ -111,7 +139,12 @@ def instance_norm(
 
 
 def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
-    """x / (k + alpha * the mean of x^2 over `size` neighbouring channels)^beta (Krizhevsky et al. 2012)."""
+    """x / (k + alpha * the mean of x^2 over `size` neighbouring channels)^beta (Krizhevsky et al. 2012).
+
+    Example:
+        >>> fg.nn.functional.local_response_norm(fg.ones(1, 3, 4), size=2).shape
+        fastgrad.Size([1, 3, 4])
+    """
     if input.dim() < 3:
         raise ShapeError(f"local_response_norm: expected (N, C, ...), got {tuple(input.shape)}")
     squares = _core.pad(input.square(), (0, 0) * (input.dim() - 2) + (size // 2, (size - 1) // 2))

@@ -52,13 +52,25 @@ def _fan(tensor, mode):
 
 
 def uniform_(tensor, a=0.0, b=1.0, generator=None):
-    """Fills with draws from U(a, b)."""
+    """Fills with draws from U(a, b).
+
+    Example:
+        >>> w = fg.nn.init.uniform_(fg.empty(100), -0.5, 0.5)
+        >>> bool((w.abs() <= 0.5).all())
+        True
+    """
     with _core.no_grad():
         return tensor.uniform_(a, b, generator=generator)
 
 
 def normal_(tensor, mean=0.0, std=1.0, generator=None):
-    """Fills with draws from N(mean, std^2)."""
+    """Fills with draws from N(mean, std^2).
+
+    Example:
+        >>> w = fg.nn.init.normal_(fg.empty(10000), mean=5.0, std=0.1)
+        >>> round(w.mean().item(), 1)
+        5.0
+    """
     with _core.no_grad():
         return tensor.normal_(mean, std, generator=generator)
 
@@ -67,6 +79,11 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
     """Fills with draws from N(mean, std^2) conditioned on [a, b].
 
     Rejection from a uniform proposal, so the distribution is right for every interval, far tails included.
+
+    Example:
+        >>> w = fg.nn.init.trunc_normal_(fg.empty(1000), std=3.0, a=-1.0, b=2.0)
+        >>> bool((w >= -1).all() and (w <= 2).all())
+        True
     """
     low, high = (a - mean) / std, (b - mean) / std
     if not low < high:
@@ -92,23 +109,44 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
 
 
 def constant_(tensor, val):
-    """Fills with `val`."""
+    """Fills with `val`.
+
+    Example:
+        >>> fg.nn.init.constant_(fg.empty(2), 0.5)
+        tensor([0.5000, 0.5000])
+    """
     with _core.no_grad():
         return tensor.fill_(val)
 
 
 def ones_(tensor):
-    """Fills with 1."""
+    """Fills with 1.
+
+    Example:
+        >>> fg.nn.init.ones_(fg.empty(2))
+        tensor([1., 1.])
+    """
     return constant_(tensor, 1.0)
 
 
 def zeros_(tensor):
-    """Fills with 0."""
+    """Fills with 0.
+
+    Example:
+        >>> fg.nn.init.zeros_(fg.empty(2))
+        tensor([0., 0.])
+    """
     return constant_(tensor, 0.0)
 
 
 def eye_(tensor):
-    """Fills a matrix with the identity: ones on the diagonal, zeros elsewhere."""
+    """Fills a matrix with the identity: ones on the diagonal, zeros elsewhere.
+
+    Example:
+        >>> fg.nn.init.eye_(fg.empty(2, 2))
+        tensor([[1., 0.],
+                [0., 1.]])
+    """
     if tensor.dim() != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     with _core.no_grad():
@@ -116,13 +154,25 @@ def eye_(tensor):
 
 
 def xavier_uniform_(tensor, gain=1.0, generator=None):
-    """Fills with draws from U(-b, b), b = gain * sqrt(6 / (fan_in + fan_out))."""
+    """Fills with draws from U(-b, b), b = gain * sqrt(6 / (fan_in + fan_out)).
+
+    Example:
+        >>> w = fg.nn.init.xavier_uniform_(fg.empty(200, 100))
+        >>> bool((w.abs() <= (6 / 300) ** 0.5).all())
+        True
+    """
     bound = gain * math.sqrt(6.0 / sum(_calculate_fan_in_and_fan_out(tensor)))
     return uniform_(tensor, -bound, bound, generator)
 
 
 def xavier_normal_(tensor, gain=1.0, generator=None):
-    """Fills with draws from N(0, std^2), std = gain * sqrt(2 / (fan_in + fan_out))."""
+    """Fills with draws from N(0, std^2), std = gain * sqrt(2 / (fan_in + fan_out)).
+
+    Example:
+        >>> w = fg.nn.init.xavier_normal_(fg.empty(200, 200))
+        >>> round(w.std().item(), 2) == 0.07
+        True
+    """
     return normal_(tensor, 0.0, gain * math.sqrt(2.0 / sum(_calculate_fan_in_and_fan_out(tensor))), generator)
 
 
@@ -131,7 +181,13 @@ def _kaiming_std(tensor, a, mode, nonlinearity):
 
 
 def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
-    """Fills with draws from U(-b, b), b = gain * sqrt(3 / fan), gain = calculate_gain(nonlinearity, a)."""
+    """Fills with draws from U(-b, b), b = gain * sqrt(3 / fan), gain = calculate_gain(nonlinearity, a).
+
+    Example:
+        >>> w = fg.nn.init.kaiming_uniform_(fg.empty(200, 100), nonlinearity="relu")
+        >>> bool((w.abs() <= (6 / 100) ** 0.5).all())
+        True
+    """
     if _warn_if_empty(tensor):
         return tensor
     bound = math.sqrt(3.0) * _kaiming_std(tensor, a, mode, nonlinearity)
@@ -139,7 +195,13 @@ def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", gene
 
 
 def kaiming_normal_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
-    """Fills with draws from N(0, std^2), std = gain / sqrt(fan), gain = calculate_gain(nonlinearity, a)."""
+    """Fills with draws from N(0, std^2), std = gain / sqrt(fan), gain = calculate_gain(nonlinearity, a).
+
+    Example:
+        >>> w = fg.nn.init.kaiming_normal_(fg.empty(200, 200), nonlinearity="relu")
+        >>> round(w.std().item(), 1)
+        0.1
+    """
     if _warn_if_empty(tensor):
         return tensor
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
@@ -153,18 +215,36 @@ def _warn_if_empty(tensor):
 
 
 def lecun_uniform_(tensor, gain=1.0, generator=None):
-    """Fills with draws from U(-b, b), b = gain * sqrt(3 / fan_in)."""
+    """Fills with draws from U(-b, b), b = gain * sqrt(3 / fan_in).
+
+    Example:
+        >>> w = fg.nn.init.lecun_uniform_(fg.empty(200, 100))
+        >>> bool((w.abs() <= (3 / 100) ** 0.5).all())
+        True
+    """
     bound = gain * math.sqrt(3.0 / _fan(tensor, "fan_in"))
     return uniform_(tensor, -bound, bound, generator)
 
 
 def lecun_normal_(tensor, gain=1.0, generator=None):
-    """Fills with draws from N(0, std^2), std = gain / sqrt(fan_in)."""
+    """Fills with draws from N(0, std^2), std = gain / sqrt(fan_in).
+
+    Example:
+        >>> w = fg.nn.init.lecun_normal_(fg.empty(200, 100))
+        >>> round(w.std().item(), 1)
+        0.1
+    """
     return normal_(tensor, 0.0, gain / math.sqrt(_fan(tensor, "fan_in")), generator)
 
 
 def orthogonal_(tensor, gain=1, generator=None):
-    """Fills with a (semi-)orthogonal matrix, uniform under rotations; further axes are flattened (Saxe et al. 2014)."""
+    """Fills with a (semi-)orthogonal matrix, uniform under rotations; further axes are flattened (Saxe et al. 2014).
+
+    Example:
+        >>> w = fg.nn.init.orthogonal_(fg.empty(3, 5))
+        >>> fg.allclose(w @ w.T, fg.eye(3), atol=1e-6)
+        True
+    """
     if tensor.dim() < 2:
         raise ValueError("Only tensors with 2 or more dimensions are supported")
     if tensor.numel() == 0:
@@ -180,7 +260,13 @@ def orthogonal_(tensor, gain=1, generator=None):
 
 
 def sparse_(tensor, sparsity, std=0.01, generator=None):
-    """Fills a matrix with draws from N(0, std^2), of which a fraction `sparsity` of each column is set to zero."""
+    """Fills a matrix with draws from N(0, std^2), of which a fraction `sparsity` of each column is set to zero.
+
+    Example:
+        >>> w = fg.nn.init.sparse_(fg.empty(10, 4), sparsity=0.3)
+        >>> (w == 0).sum(0)
+        tensor([3, 3, 3, 3])
+    """
     if tensor.dim() != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     rows, columns = tensor.shape

@@ -10,7 +10,12 @@ from fastgrad.nn.module import Module
 
 
 class Identity(Module):
-    """Returns its input; takes and ignores any arguments."""
+    """Returns its input; takes and ignores any arguments.
+
+    Example:
+        >>> fg.nn.Identity()(fg.ones(2))
+        tensor([1., 1.])
+    """
 
     def __init__(self, *args, **kwargs):
         super().__init__()
@@ -69,6 +74,10 @@ class Bilinear(Module):
 
     Parameters: `weight` (out_features, in1_features, in2_features) and `bias` (out_features), both drawn from
     U(-1/sqrt(in1_features), 1/sqrt(in1_features)).
+
+    Example:
+        >>> fg.nn.Bilinear(20, 30, 40)(fg.zeros(128, 20), fg.zeros(128, 30)).shape
+        fastgrad.Size([128, 40])
     """
 
     def __init__(self, in1_features, in2_features, out_features, bias=True, device=None, dtype=None):

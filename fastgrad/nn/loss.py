@@ -20,21 +20,36 @@ class _WeightedLoss(_Loss):
 
 
 class MSELoss(_Loss):
-    """(x - y)^2."""
+    """(x - y)^2.
+
+    Example:
+        >>> fg.nn.MSELoss()(fg.tensor([1.0, 2.0]), fg.tensor([0.0, 0.0]))
+        tensor(2.5000)
+    """
 
     def forward(self, input, target):
         return F.mse_loss(input, target, reduction=self.reduction)
 
 
 class L1Loss(_Loss):
-    """|x - y|."""
+    """|x - y|.
+
+    Example:
+        >>> fg.nn.L1Loss()(fg.tensor([1.0, 2.0]), fg.tensor([0.0, 0.0]))
+        tensor(1.5000)
+    """
 
     def forward(self, input, target):
         return F.l1_loss(input, target, reduction=self.reduction)
 
 
 class SmoothL1Loss(_Loss):
-    """d^2 / (2 beta) where d = |x - y| < beta, else d - beta / 2."""
+    """d^2 / (2 beta) where d = |x - y| < beta, else d - beta / 2.
+
+    Example:
+        >>> fg.nn.SmoothL1Loss(reduction="none")(fg.tensor([0.5, 2.0]), fg.tensor([0.0, 0.0]))
+        tensor([0.1250, 1.5000])
+    """
 
     def __init__(self, *, reduction="mean", beta=1.0):
         super().__init__(reduction=reduction)
@@ -45,7 +60,12 @@ class SmoothL1Loss(_Loss):
 
 
 class HuberLoss(_Loss):
-    """d^2 / 2 where d = |x - y| < delta, else delta * (d - delta / 2)."""
+    """d^2 / 2 where d = |x - y| < delta, else delta * (d - delta / 2).
+
+    Example:
+        >>> fg.nn.HuberLoss(reduction="none", delta=0.5)(fg.tensor([0.5, 2.0]), fg.tensor([0.0, 0.0]))
+        tensor([0.1250, 0.8750])
+    """
 
     def __init__(self, reduction="mean", delta=1.0):
         super().__init__(reduction=reduction)
@@ -56,14 +76,24 @@ class HuberLoss(_Loss):
 
 
 class BCELoss(_WeightedLoss):
-    """-(y log x + (1 - y) log(1 - x)) for probabilities x; each logarithm is at least -100."""
+    """-(y log x + (1 - y) log(1 - x)) for probabilities x; each logarithm is at least -100.
+
+    Example:
+        >>> fg.nn.BCELoss()(fg.tensor([0.5, 0.9]), fg.tensor([0.0, 1.0]))
+        tensor(0.3993)
+    """
 
     def forward(self, input, target):
         return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
 
 
 class BCEWithLogitsLoss(_WeightedLoss):
-    """-(p y log s + (1 - y) log(1 - s)), s = sigmoid(x), p = pos_weight; exact for large |x|."""
+    """-(p y log s + (1 - y) log(1 - s)), s = sigmoid(x), p = pos_weight; exact for large |x|.
+
+    Example:
+        >>> fg.nn.BCEWithLogitsLoss()(fg.tensor([0.0, 200.0]), fg.tensor([0.0, 1.0]))
+        tensor(0.3466)
+    """
 
     def __init__(self, weight=None, *, reduction="mean", pos_weight=None):
         super().__init__(weight, reduction=reduction)
@@ -76,7 +106,12 @@ class BCEWithLogitsLoss(_WeightedLoss):
 
 
 class CrossEntropyLoss(_WeightedLoss):
-    """-log softmax(x)[y], from logits (N, C, ...) and class indices (N, ...) or probabilities (N, C, ...)."""
+    """-log softmax(x)[y], from logits (N, C, ...) and class indices (N, ...) or probabilities (N, C, ...).
+
+    Example:
+        >>> fg.nn.CrossEntropyLoss()(fg.tensor([[0.0, 0.0], [0.0, 100.0]]), fg.tensor([0, 1]))
+        tensor(0.3466)
+    """
 
     def __init__(self, weight=None, *, ignore_index=-100, reduction="mean", label_smoothing=0.0):
         super().__init__(weight, reduction=reduction)
@@ -95,7 +130,12 @@ class CrossEntropyLoss(_WeightedLoss):
 
 
 class NLLLoss(_WeightedLoss):
-    """-x[y], from log-probabilities (N, C, ...) and class indices (N, ...)."""
+    """-x[y], from log-probabilities (N, C, ...) and class indices (N, ...).
+
+    Example:
+        >>> fg.nn.NLLLoss()(fg.tensor([[-0.5, -1.0], [-3.0, -0.25]]), fg.tensor([0, 1]))
+        tensor(0.3750)
+    """
 
     def __init__(self, weight=None, *, ignore_index=-100, reduction="mean"):
         super().__init__(weight, reduction=reduction)
@@ -106,7 +146,12 @@ class NLLLoss(_WeightedLoss):
 
 
 class KLDivLoss(_Loss):
-    """y (log y - x) for log-probabilities x; reduction='batchmean' is the divergence as it is defined."""
+    """y (log y - x) for log-probabilities x; reduction='batchmean' is the divergence as it is defined.
+
+    Example:
+        >>> fg.nn.KLDivLoss(reduction="batchmean")(fg.tensor([[0.5, 0.5]]).log(), fg.tensor([[0.25, 0.75]]))
+        tensor(0.1308)
+    """
 
     def __init__(self, *, reduction="mean", log_target=False):
         super().__init__(reduction=reduction)
@@ -117,7 +162,12 @@ class KLDivLoss(_Loss):
 
 
 class MultiMarginLoss(_WeightedLoss):
-    """sum over j != y of max(0, margin - x_y + x_j)^p / C: the multiclass SVM."""
+    """sum over j != y of max(0, margin - x_y + x_j)^p / C: the multiclass SVM.
+
+    Example:
+        >>> fg.nn.MultiMarginLoss()(fg.tensor([[0.0, 0.5]]), fg.tensor([1]))
+        tensor(0.2500)
+    """
 
     def __init__(self, p=1, margin=1.0, weight=None, *, reduction="mean"):
         super().__init__(weight, reduction=reduction)
@@ -131,7 +181,12 @@ class MultiMarginLoss(_WeightedLoss):
 
 
 class HingeEmbeddingLoss(_Loss):
-    """x where y = 1, max(0, margin - x) where y = -1."""
+    """x where y = 1, max(0, margin - x) where y = -1.
+
+    Example:
+        >>> fg.nn.HingeEmbeddingLoss()(fg.tensor([0.5, 0.25]), fg.tensor([1, -1]))
+        tensor(0.6250)
+    """
 
     def __init__(self, margin=1.0, *, reduction="mean"):
         super().__init__(reduction=reduction)
@@ -142,7 +197,12 @@ class HingeEmbeddingLoss(_Loss):
 
 
 class CosineEmbeddingLoss(_Loss):
-    """1 - cos(x1, x2) where y = 1, max(0, cos(x1, x2) - margin) where y = -1."""
+    """1 - cos(x1, x2) where y = 1, max(0, cos(x1, x2) - margin) where y = -1.
+
+    Example:
+        >>> fg.nn.CosineEmbeddingLoss()(fg.eye(2), fg.ones(2, 2), fg.tensor([1, 1]))
+        tensor(0.2929)
+    """
 
     def __init__(self, margin=0.0, *, reduction="mean"):
         super().__init__(reduction=reduction)
@@ -153,7 +213,12 @@ class CosineEmbeddingLoss(_Loss):
 
 
 class MarginRankingLoss(_Loss):
-    """max(0, margin - y (x1 - x2)): y = 1 where the first is to rank higher, y = -1 where the second is."""
+    """max(0, margin - y (x1 - x2)): y = 1 where the first is to rank higher, y = -1 where the second is.
+
+    Example:
+        >>> fg.nn.MarginRankingLoss(margin=0.5)(fg.tensor([1.0]), fg.tensor([0.75]), fg.tensor([1.0]))
+        tensor(0.2500)
+    """
 
     def __init__(self, margin=0.0, *, reduction="mean"):
         super().__init__(reduction=reduction)
@@ -164,7 +229,12 @@ class MarginRankingLoss(_Loss):
 
 
 class TripletMarginLoss(_Loss):
-    """max(0, margin + |a - p| - |a - n|); see `nn.functional.triplet_margin_loss`."""
+    """max(0, margin + |a - p| - |a - n|); see `nn.functional.triplet_margin_loss`.
+
+    Example:
+        >>> fg.nn.TripletMarginLoss()(fg.zeros(1, 2), fg.ones(1, 2), fg.tensor([[0.0, 1.5]]))
+        tensor(0.9142)
+    """
 
     def __init__(self, margin=1.0, p=2.0, eps=1e-6, swap=False, *, reduction="mean"):
         super().__init__(reduction=reduction)
@@ -179,7 +249,12 @@ class TripletMarginLoss(_Loss):
 
 
 class TripletMarginWithDistanceLoss(_Loss):
-    """As TripletMarginLoss, with any function of two tensors as the distance."""
+    """As TripletMarginLoss, with any function of two tensors as the distance.
+
+    Example:
+        >>> fg.nn.TripletMarginWithDistanceLoss()(fg.zeros(1, 2), fg.ones(1, 2), fg.tensor([[0.0, 1.5]]))
+        tensor(0.9142)
+    """
 
     def __init__(self, *, distance_function=None, margin=1.0, swap=False, reduction="mean"):
         super().__init__(reduction=reduction)
@@ -198,14 +273,24 @@ class TripletMarginWithDistanceLoss(_Loss):
 
 
 class SoftMarginLoss(_Loss):
-    """log(1 + exp(-y x)) for labels y = 1 and y = -1."""
+    """log(1 + exp(-y x)) for labels y = 1 and y = -1.
+
+    Example:
+        >>> fg.nn.SoftMarginLoss()(fg.tensor([0.0, 2.0]), fg.tensor([1.0, -1.0]))
+        tensor(1.4100)
+    """
 
     def forward(self, input, target):
         return F.soft_margin_loss(input, target, reduction=self.reduction)
 
 
 class PoissonNLLLoss(_Loss):
-    """exp(x) - y x for logarithms of a Poisson rate; see `nn.functional.poisson_nll_loss`."""
+    """exp(x) - y x for logarithms of a Poisson rate; see `nn.functional.poisson_nll_loss`.
+
+    Example:
+        >>> fg.nn.PoissonNLLLoss()(fg.zeros(2), fg.tensor([1.0, 3.0]))
+        tensor(1.)
+    """
 
     def __init__(self, log_input=True, full=False, *, eps=1e-8, reduction="mean"):
         super().__init__(reduction=reduction)
@@ -216,7 +301,12 @@ class PoissonNLLLoss(_Loss):
 
 
 class GaussianNLLLoss(_Loss):
-    """(log v + (x - y)^2 / v) / 2 for the mean x and the variance v of a normal distribution."""
+    """(log v + (x - y)^2 / v) / 2 for the mean x and the variance v of a normal distribution.
+
+    Example:
+        >>> fg.nn.GaussianNLLLoss()(fg.zeros(2), fg.ones(2), fg.tensor([1.0, 4.0]))
+        tensor(0.6591)
+    """
 
     def __init__(self, *, full=False, eps=1e-6, reduction="mean"):
         super().__init__(reduction=reduction)
@@ -227,14 +317,24 @@ class GaussianNLLLoss(_Loss):
 
 
 class MultiLabelSoftMarginLoss(_WeightedLoss):
-    """-(y log s(x) + (1 - y) log s(-x)), s the sigmoid, averaged over the classes."""
+    """-(y log s(x) + (1 - y) log s(-x)), s the sigmoid, averaged over the classes.
+
+    Example:
+        >>> fg.nn.MultiLabelSoftMarginLoss()(fg.zeros(1, 3), fg.tensor([[1.0, 0.0, 1.0]]))
+        tensor(0.6931)
+    """
 
     def forward(self, input, target):
         return F.multilabel_soft_margin_loss(input, target, self.weight, reduction=self.reduction)
 
 
 class MultiLabelMarginLoss(_Loss):
-    """sum of max(0, 1 - x[y] + x[j]) / C over the classes y of a sample and all others j."""
+    """sum of max(0, 1 - x[y] + x[j]) / C over the classes y of a sample and all others j.
+
+    Example:
+        >>> fg.nn.MultiLabelMarginLoss()(fg.tensor([[0.1, 0.2, 0.4]]), fg.tensor([[2, -1, -1]]))
+        tensor(0.5000)
+    """
 
     def forward(self, input, target):
         return F.multilabel_margin_loss(input, target, reduction=self.reduction)

@@ -94,6 +94,11 @@ class BatchNorm1d(_ByChannel):
         track_running_stats: whether to have running statistics; without them, batch statistics are always used.
 
     Buffers: `running_mean` (C), `running_var` (C, of the unbiased variance), `num_batches_tracked`.
+
+    Example:
+        >>> fg.nn.BatchNorm1d(1, affine=False)(fg.tensor([[1.0], [3.0]]))
+        tensor([[-1.0000],
+                [ 1.0000]])
     """
 
     _dims = (2, 3)
@@ -113,13 +118,23 @@ class BatchNorm1d(_ByChannel):
 
 
 class BatchNorm2d(BatchNorm1d):
-    """As BatchNorm1d, for images (N, C, H, W)."""
+    """As BatchNorm1d, for images (N, C, H, W).
+
+    Example:
+        >>> fg.nn.BatchNorm2d(3)(fg.zeros(2, 3, 4, 4)).shape
+        fastgrad.Size([2, 3, 4, 4])
+    """
 
     _dims = (4,)
 
 
 class BatchNorm3d(BatchNorm1d):
-    """As BatchNorm1d, for volumes (N, C, D, H, W)."""
+    """As BatchNorm1d, for volumes (N, C, D, H, W).
+
+    Example:
+        >>> fg.nn.BatchNorm3d(3)(fg.zeros(2, 3, 4, 4, 4)).shape
+        fastgrad.Size([2, 3, 4, 4, 4])
+    """
 
     _dims = (5,)
 
@@ -133,6 +148,10 @@ class InstanceNorm1d(_ByChannel):
         momentum: weight of the new batch in the running statistics.
         affine: whether to have `weight` and `bias` (C).
         track_running_stats: whether to have running statistics, which are then used in evaluation.
+
+    Example:
+        >>> fg.nn.InstanceNorm1d(4)(fg.zeros(8, 4, 5)).shape
+        fastgrad.Size([8, 4, 5])
     """
 
     _dims = (2, 3)
@@ -171,13 +190,23 @@ class InstanceNorm1d(_ByChannel):
 
 
 class InstanceNorm2d(InstanceNorm1d):
-    """As InstanceNorm1d, for images (N, C, H, W) or (C, H, W)."""
+    """As InstanceNorm1d, for images (N, C, H, W) or (C, H, W).
+
+    Example:
+        >>> fg.nn.InstanceNorm2d(4)(fg.zeros(8, 4, 5, 5)).shape
+        fastgrad.Size([8, 4, 5, 5])
+    """
 
     _dims = (3, 4)
 
 
 class InstanceNorm3d(InstanceNorm1d):
-    """As InstanceNorm1d, for volumes (N, C, D, H, W) or (C, D, H, W)."""
+    """As InstanceNorm1d, for volumes (N, C, D, H, W) or (C, D, H, W).
+
+    Example:
+        >>> fg.nn.InstanceNorm3d(4)(fg.zeros(8, 4, 5, 5, 5)).shape
+        fastgrad.Size([8, 4, 5, 5, 5])
+    """
 
     _dims = (4, 5)
 
@@ -191,6 +220,10 @@ class GroupNorm(_Affine):
         eps: added to the variance.
         affine: whether to have `weight` and `bias` (C).
         bias: whether to have `bias`.
+
+    Example:
+        >>> fg.nn.GroupNorm(2, 4)(fg.zeros(8, 4, 5)).shape
+        fastgrad.Size([8, 4, 5])
     """
 
     def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, device=None, dtype=None, *, bias=True):
@@ -222,6 +255,10 @@ class LayerNorm(_Affine):
         eps: added to the variance.
         elementwise_affine: whether to have `weight` and `bias` (normalized_shape).
         bias: whether to have `bias`.
+
+    Example:
+        >>> fg.nn.LayerNorm(2, elementwise_affine=False)(fg.tensor([[1.0, 3.0]]))
+        tensor([[-1.0000,  1.0000]])
     """
 
     def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True, device=None, dtype=None):
@@ -250,6 +287,10 @@ class RMSNorm(_Affine):
         normalized_shape: sizes of those axes; a number for the last axis alone.
         eps: added to the mean square; None for the smallest step of the dtype.
         elementwise_affine: whether to have `weight` (normalized_shape).
+
+    Example:
+        >>> fg.nn.RMSNorm(2, elementwise_affine=False)(fg.tensor([[3.0, 4.0]]))
+        tensor([[0.8485, 1.1314]])
     """
 
     def __init__(self, normalized_shape, eps=None, elementwise_affine=True, device=None, dtype=None):

@@ -18,6 +18,10 @@ class Embedding(Module):
     Parameter: `weight` (num_embeddings, embedding_dim), drawn from N(0, 1).
 
     Input: integers of any shape; output: the same shape and embedding_dim.
+
+    Example:
+        >>> fg.nn.Embedding(10, 3)(fg.tensor([[1, 2], [4, 5]])).shape
+        fastgrad.Size([2, 2, 3])
     """
 
     def __init__(self, num_embeddings, embedding_dim, padding_idx=None, *, _weight=None, device=None, dtype=None):

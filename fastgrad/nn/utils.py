@@ -19,6 +19,12 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
     Returns: the total norm before scaling, a 0-d Tensor.
 
     Raises: RuntimeError where the norm is not finite and `error_if_nonfinite`; no gradient is changed then.
+
+    Example:
+        >>> p = fg.nn.Parameter(fg.zeros(2))
+        >>> p.grad = fg.tensor([3.0, 4.0])
+        >>> fg.nn.utils.clip_grad_norm_([p], 1.0), p.grad
+        (tensor(5.), tensor([0.6000, 0.8000]))
     """
     parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     norm = _core.grad_norm(parameters, float(norm_type))
@@ -33,12 +39,25 @@ def clip_grad_norm_(parameters, max_norm, norm_type=2.0, error_if_nonfinite=Fals
 
 
 def clip_grad_value_(parameters, clip_value, foreach=None):
-    """Clamps every element of every gradient to [-clip_value, clip_value]; `foreach` is accepted."""
+    """Clamps every element of every gradient to [-clip_value, clip_value]; `foreach` is accepted.
+
+    Example:
+        >>> p = fg.nn.Parameter(fg.zeros(2))
+        >>> p.grad = fg.tensor([3.0, -0.5])
+        >>> fg.nn.utils.clip_grad_value_([p], 1.0)
+        >>> p.grad
+        tensor([ 1.0000, -0.5000])
+    """
     _core.clip_grads_([parameters] if isinstance(parameters, Tensor) else list(parameters), float(clip_value))
 
 
 def parameters_to_vector(parameters):
-    """All elements of all Tensors as one vector, in order."""
+    """All elements of all Tensors as one vector, in order.
+
+    Example:
+        >>> fg.nn.utils.parameters_to_vector(fg.nn.Linear(2, 3).parameters()).shape
+        fastgrad.Size([9])
+    """
     return _core.cat([parameter.reshape(-1) for parameter in parameters])
 
 
@@ -46,6 +65,12 @@ def vector_to_parameters(vec, parameters):
     """Copies the elements of `vec` into the Tensors, in order: the inverse of parameters_to_vector.
 
     Raises: TypeError if `vec` is no Tensor, RuntimeError if it has another number of elements; nothing is changed then.
+
+    Example:
+        >>> net = fg.nn.Linear(2, 1)
+        >>> fg.nn.utils.vector_to_parameters(fg.tensor([1.0, 2.0, 3.0]), net.parameters())
+        >>> net.weight.detach(), net.bias.detach()
+        (tensor([[1., 2.]]), tensor([3.]))
     """
     if not isinstance(vec, Tensor):
         raise TypeError(f"expected a Tensor, but got {type(vec).__name__}")

@@ -19,6 +19,14 @@ class Adam(Optimizer):
         decoupled_weight_decay: whether weight decay acts on p, as in AdamW, or on g.
         foreach, fused, capturable: accepted; a step is one native call in any case.
         differentiable: False; for steps that are differentiated, update Tensors by operations.
+
+    Example:
+        >>> p = fg.nn.Parameter(fg.tensor([1.0]))
+        >>> optimizer = fg.optim.Adam([p], lr=0.1)
+        >>> (p * 2).sum().backward()
+        >>> optimizer.step()
+        >>> p.detach()
+        tensor([0.9000])
     """
 
     def __init__(
@@ -83,6 +91,14 @@ class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019): p <- p - lr l p before the step of Adam.
 
     Args: as of Adam; `weight_decay` is 0.01 where not given.
+
+    Example:
+        >>> p = fg.nn.Parameter(fg.tensor([1.0]))
+        >>> optimizer = fg.optim.AdamW([p], lr=0.1, weight_decay=0.5)
+        >>> (p * 2).sum().backward()
+        >>> optimizer.step()
+        >>> p.detach()
+        tensor([0.8500])
     """
 
     def __init__(

@@ -67,7 +67,15 @@ class LRScheduler:
 
 
 class StepLR(LRScheduler):
-    """Multiplies the rate by `gamma` after every `step_size` steps."""
+    """Multiplies the rate by `gamma` after every `step_size` steps.
+
+    Example:
+        >>> optimizer = fg.optim.SGD([fg.nn.Parameter(fg.ones(1))], lr=1.0)
+        >>> schedule = fg.optim.lr_scheduler.StepLR(optimizer, step_size=2)
+        >>> rates = [(optimizer.step(), schedule.step(), schedule.get_last_lr()[0])[2] for epoch in range(4)]
+        >>> [round(rate, 4) for rate in rates]
+        [1.0, 0.1, 0.1, 0.01]
+    """
 
     def __init__(self, optimizer, step_size, gamma=0.1, last_epoch=-1):
         self.step_size = step_size
@@ -81,7 +89,15 @@ class StepLR(LRScheduler):
 
 
 class MultiStepLR(LRScheduler):
-    """Multiplies the rate by `gamma` at each of the given steps, as often as it is listed."""
+    """Multiplies the rate by `gamma` at each of the given steps, as often as it is listed.
+
+    Example:
+        >>> optimizer = fg.optim.SGD([fg.nn.Parameter(fg.ones(1))], lr=1.0)
+        >>> schedule = fg.optim.lr_scheduler.MultiStepLR(optimizer, [1, 3])
+        >>> rates = [(optimizer.step(), schedule.step(), schedule.get_last_lr()[0])[2] for epoch in range(4)]
+        >>> [round(rate, 4) for rate in rates]
+        [0.1, 0.1, 0.01, 0.01]
+    """
 
     def __init__(self, optimizer, milestones, gamma=0.1, last_epoch=-1):
         self.milestones = list(milestones)
@@ -94,7 +110,14 @@ class MultiStepLR(LRScheduler):
 
 
 class ExponentialLR(LRScheduler):
-    """Multiplies the rate by `gamma` after every step."""
+    """Multiplies the rate by `gamma` after every step.
+
+    Example:
+        >>> optimizer = fg.optim.SGD([fg.nn.Parameter(fg.ones(1))], lr=1.0)
+        >>> schedule = fg.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+        >>> [(optimizer.step(), schedule.step(), schedule.get_last_lr()[0])[2] for epoch in range(3)]
+        [0.5, 0.25, 0.125]
+    """
 
     def __init__(self, optimizer, gamma, last_epoch=-1):
         self.gamma = gamma
@@ -105,7 +128,14 @@ class ExponentialLR(LRScheduler):
 
 
 class LinearLR(LRScheduler):
-    """Times a factor that goes from `start_factor` to `end_factor` in `total_iters` steps, and stays: a warm-up."""
+    """Times a factor that goes from `start_factor` to `end_factor` in `total_iters` steps, and stays: a warm-up.
+
+    Example:
+        >>> optimizer = fg.optim.SGD([fg.nn.Parameter(fg.ones(1))], lr=1.0)
+        >>> schedule = fg.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.5, total_iters=2)
+        >>> [(optimizer.step(), schedule.step(), schedule.get_last_lr()[0])[2] for epoch in range(3)]
+        [0.75, 1.0, 1.0]
+    """
 
     def __init__(self, optimizer, start_factor=1.0 / 3, end_factor=1.0, total_iters=5, last_epoch=-1):
         if not 0 < start_factor <= 1:
@@ -128,7 +158,15 @@ class LinearLR(LRScheduler):
 
 
 class CosineAnnealingLR(LRScheduler):
-    """eta_min + (lr - eta_min) (1 + cos(pi t / T_max)) / 2 (Loshchilov & Hutter 2017, without restarts)."""
+    """eta_min + (lr - eta_min) (1 + cos(pi t / T_max)) / 2 (Loshchilov & Hutter 2017, without restarts).
+
+    Example:
+        >>> optimizer = fg.optim.SGD([fg.nn.Parameter(fg.ones(1))], lr=1.0)
+        >>> schedule = fg.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=2)
+        >>> rates = [(optimizer.step(), schedule.step(), schedule.get_last_lr()[0])[2] for epoch in range(2)]
+        >>> [round(rate, 4) for rate in rates]
+        [0.5, 0.0]
+    """
 
     def __init__(self, optimizer, T_max, eta_min=0.0, last_epoch=-1):
         self.T_max = T_max
@@ -154,6 +192,12 @@ class LambdaLR(LRScheduler):
     Args:
         optimizer: whose rates to set.
         lr_lambda: the function, or a list of one for each group.
+
+    Example:
+        >>> optimizer = fg.optim.SGD([fg.nn.Parameter(fg.ones(1))], lr=1.0)
+        >>> schedule = fg.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 1 / (1 + epoch))
+        >>> [(optimizer.step(), schedule.step(), schedule.get_last_lr()[0])[2] for epoch in range(3)][0]
+        0.5
     """
 
     def __init__(self, optimizer, lr_lambda, last_epoch=-1):
@@ -198,6 +242,12 @@ class ReduceLROnPlateau(LRScheduler):
         cooldown: steps after a reduction that are not counted.
         min_lr: the least rate, a number or one for each group.
         eps: a smaller change of the rate is left out.
+
+    Example:
+        >>> optimizer = fg.optim.SGD([fg.nn.Parameter(fg.ones(1))], lr=1.0)
+        >>> schedule = fg.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=1)
+        >>> [(schedule.step(1.0), optimizer.param_groups[0]["lr"])[1] for epoch in range(3)]
+        [1.0, 1.0, 0.1]
     """
 
     def __init__(
@@ -270,6 +320,12 @@ class OneCycleLR(LRScheduler):
         div_factor: max_lr by the first rate.
         final_div_factor: the first rate by the last.
         three_phase: whether the rate first comes back to where it began, and falls further then.
+
+    Example:
+        >>> optimizer = fg.optim.SGD([fg.nn.Parameter(fg.ones(1))], lr=1.0)
+        >>> schedule = fg.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=4)
+        >>> round(schedule.get_last_lr()[0], 4)
+        0.04
     """
 
     def __init__(
@@ -360,6 +416,14 @@ class SequentialLR:
         optimizer: the optimiser of all of them.
         schedulers: in their order.
         milestones: the steps at which the second, the third, ... take over.
+
+    Example:
+        >>> optimizer = fg.optim.SGD([fg.nn.Parameter(fg.ones(1))], lr=1.0)
+        >>> first = fg.optim.lr_scheduler.LinearLR(optimizer, 0.5, total_iters=1)
+        >>> then = fg.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+        >>> schedule = fg.optim.lr_scheduler.SequentialLR(optimizer, [first, then], milestones=[1])
+        >>> [(optimizer.step(), schedule.step(), schedule.get_last_lr()[0])[2] for epoch in range(3)]
+        [1.0, 0.5, 0.25]
     """
 
     def __init__(self, optimizer, schedulers, milestones, last_epoch=-1):

@@ -17,6 +17,14 @@ class SGD(Optimizer):
         momentum, dampening, weight_decay, nesterov, maximize: as above.
         foreach, fused: accepted; a step is one native call in any case.
         differentiable: False; for steps that are differentiated, update Tensors by operations.
+
+    Example:
+        >>> p = fg.nn.Parameter(fg.tensor([1.0]))
+        >>> optimizer = fg.optim.SGD([p], lr=0.1, momentum=0.9)
+        >>> (p * 2).sum().backward()
+        >>> optimizer.step()
+        >>> p.detach()
+        tensor([0.8000])
     """
 
     def __init__(

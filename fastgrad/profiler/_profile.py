@@ -41,6 +41,7 @@ class Row:
 
     @property
     def total(self):
+        """Seconds in all."""
         return self.forward + self.backward + self.other
 
     @property

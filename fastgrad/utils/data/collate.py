@@ -15,6 +15,11 @@ def default_collate(batch):
     strings and bytes are left as they are.
 
     Raises: TypeError for anything else, RuntimeError where samples have different sizes.
+
+    Example:
+        >>> fg.utils.data.default_collate([(fg.zeros(2), 3), (fg.ones(2), 4)])
+        [tensor([[0., 0.],
+                [1., 1.]]), tensor([3, 4])]
     """
     first = batch[0]
     if isinstance(first, Tensor):

@@ -50,7 +50,12 @@ class TensorDataset(Dataset):
 
 
 class Subset(Dataset):
-    """The samples of a data set at the given indices."""
+    """The samples of a data set at the given indices.
+
+    Example:
+        >>> fg.utils.data.Subset(fg.utils.data.TensorDataset(fg.arange(5)), [4, 1])[0]
+        (tensor(4),)
+    """
 
     def __init__(self, dataset, indices):
         self.dataset = dataset
@@ -66,7 +71,12 @@ class Subset(Dataset):
 
 
 class ConcatDataset(Dataset):
-    """The samples of several data sets, one set after the other."""
+    """The samples of several data sets, one set after the other.
+
+    Example:
+        >>> len(fg.utils.data.ConcatDataset([fg.utils.data.TensorDataset(fg.zeros(2)), fg.utils.data.TensorDataset(fg.zeros(3))]))
+        5
+    """
 
     def __init__(self, datasets):
         self.datasets = list(datasets)

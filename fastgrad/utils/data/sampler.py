@@ -17,7 +17,12 @@ class Sampler:
 
 
 class SequentialSampler(Sampler):
-    """0, 1, ..., len(data_source) - 1."""
+    """0, 1, ..., len(data_source) - 1.
+
+    Example:
+        >>> list(fg.utils.data.SequentialSampler(range(3)))
+        [0, 1, 2]
+    """
 
     def __init__(self, data_source):
         self.data_source = data_source
@@ -37,6 +42,10 @@ class RandomSampler(Sampler):
         replacement: whether to draw each index anew, so that some come twice and others never.
         num_samples: how many to draw; len(data_source) if None.
         generator: where the order is drawn from.
+
+    Example:
+        >>> sorted(fg.utils.data.RandomSampler(range(3)))
+        [0, 1, 2]
     """
 
     def __init__(self, data_source, replacement=False, num_samples=None, generator=None):
@@ -60,7 +69,12 @@ class RandomSampler(Sampler):
 
 
 class SubsetRandomSampler(Sampler):
-    """The given indices in a new random order for each pass."""
+    """The given indices in a new random order for each pass.
+
+    Example:
+        >>> sorted(fg.utils.data.SubsetRandomSampler([4, 7]))
+        [4, 7]
+    """
 
     def __init__(self, indices, generator=None):
         self.indices = indices
@@ -81,6 +95,10 @@ class WeightedRandomSampler(Sampler):
         num_samples: how many to draw in a pass.
         replacement: whether an index may be drawn again.
         generator: where they are drawn from.
+
+    Example:
+        >>> list(fg.utils.data.WeightedRandomSampler([0.0, 1.0], num_samples=3))
+        [1, 1, 1]
     """
 
     def __init__(self, weights, num_samples, replacement=True, generator=None):
@@ -104,7 +122,12 @@ class WeightedRandomSampler(Sampler):
 
 
 class BatchSampler(Sampler):
-    """Lists of `batch_size` indices of another sampler; with `drop_last` a shorter last one is left out."""
+    """Lists of `batch_size` indices of another sampler; with `drop_last` a shorter last one is left out.
+
+    Example:
+        >>> list(fg.utils.data.BatchSampler(fg.utils.data.SequentialSampler(range(5)), 2, drop_last=False))
+        [[0, 1], [2, 3], [4]]
+    """
 
     def __init__(self, sampler, batch_size, drop_last):
         if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size <= 0:
