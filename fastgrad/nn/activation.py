@@ -2,6 +2,7 @@
 
 from fastgrad import _core
 from fastgrad._core import Parameter, relu
+from fastgrad._core.call import direct
 from fastgrad.nn import functional as F
 from fastgrad.nn import init
 from fastgrad.nn.module import Module
@@ -21,8 +22,9 @@ class _InPlace(Module):
 class ReLU(_InPlace):
     """max(0, x); the derivative at 0 is 0."""
 
+    @direct(relu, "inplace")
     def forward(self, input):
-        return input.relu_() if self.inplace else relu(input)
+        return relu(input, self.inplace)
 
 
 class ReLU6(_InPlace):
@@ -225,6 +227,7 @@ class Softshrink(_Shrink):
 class Sigmoid(Module):
     """1 / (1 + e^-x)."""
 
+    @direct(F.sigmoid)
     def forward(self, input):
         return F.sigmoid(input)
 
@@ -232,6 +235,7 @@ class Sigmoid(Module):
 class Tanh(Module):
     """tanh(x)."""
 
+    @direct(F.tanh)
     def forward(self, input):
         return F.tanh(input)
 
