@@ -8,7 +8,7 @@ the run itself is recorded, and that is all there is to higher orders.
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from .memory cimport Layout
 from .promote cimport cast
@@ -249,12 +249,17 @@ cdef int accumulate(Node n, uint32_t at, Tensor g, bint recording) except -1:
             raw_incref(n.g)
             return 0
         # The reference count is read through the node's own pointer, before a local holds another reference.
-        if not recording and fg_sole(n.g) and fg_sole(<void*>(<Tensor>n.g).storage) and add_to(n.g, g):
+        if not recording and held_alone(n.g) and add_to(n.g, g):
             return 0
         acc = <Tensor>apply2(ADD, <Tensor>n.g, g)
         return set_gradient(n, 0, acc)
     before = gradient(n, at)
     return set_gradient(n, at, g if before is None else apply2(ADD, before, g))
+
+
+cdef inline bint held_alone(PyObject* g) noexcept:
+    """Whether the tape alone holds a gradient and its memory, which may then be written."""
+    return fg_sole(g) and fg_sole(<void*>(<Tensor>g).storage) and (<Tensor>g).storage.owner is None
 
 
 cdef bint add_to(PyObject* sum, Tensor g) except -1:
@@ -357,6 +362,8 @@ cdef object call_rule(Node n, const rule_t* r, uint64_t needs, bint recording):
                 held = layout_of_input(n, i)
             elif kind == ARG_A:
                 held = n.attrs
+            elif kind == ARG_NEEDS and rule is not None:
+                held = needing(n.attrs if rule.takes_attrs else None, <uint32_t>needs)
             elif kind == ARG_NEEDS:
                 held = needs
             elif kind == ARG_GS:
@@ -370,17 +377,19 @@ cdef object call_rule(Node n, const rule_t* r, uint64_t needs, bint recording):
             filled += 1
         held = None
         if rule is not None:
-            return apply(rule.op, args, r.nargs - rule.takes_attrs, n.attrs if rule.takes_attrs else None)
+            k = r.nargs - rule.takes_attrs - rule.takes_needs
+            return apply(rule.op, args, k, None if k == r.nargs else <Attrs>args[r.nargs - 1])
         return PyObject_Vectorcall(r.call, args, <size_t>r.nargs, NULL)
     finally:
         for k in range(filled):
             raw_decref(args[k])
 
 
-cdef int send_written(Node n, int i, const rule_t* r) except -1:
+cdef int send_written(Node n, int i, const rule_t* r, bint last) except -1:
     """call_rule() and send() for a rule written as one elementwise op, where its operands are small and dense: no tensors are
-    made of them, and none of the result where it is only added to a gradient. False: it takes more than that."""
-    cdef fg_view v[5]
+    made of them, and none of the result where it is only added to a gradient, or where this is the last use of the gradient
+    that arrived. False: it takes more than that."""
+    cdef fg_view v[MAX_ARGS + 1]
     cdef fg_call c
     cdef char scratch[SCRATCH]
     cdef const fg_layout* lay
@@ -394,15 +403,18 @@ cdef int send_written(Node n, int i, const rule_t* r) except -1:
     if op == <PyObject*>None:
         accumulate(<Node>parent, n.edges[i].at, <Tensor>g, False)
         return True
+    if not (<Op>op).elementwise:
+        return send_all(n, r, i, 1, <uint64_t>1 << i)
     lay = &(<Tensor>g).layout.c
     c.kernel = (<Op>op).kernels[n.dtype]
-    if (((<Tensor>g).flags | thread().special) & SPECIAL or not (<Op>op).elementwise or (<Op>op).fast_out >= 0
-            or (<Op>op).nin > 4 or c.kernel == NULL or lay.size >= big or not lay.flags & FG_DENSE or not fill_call(n, r, &c, v)):
+    if (((<Tensor>g).flags | thread().special) & SPECIAL or (<Op>op).fast_out >= 0 or c.kernel == NULL or lay.size >= big
+            or not lay.flags & FG_DENSE or not fill_call(n, r, &c, v, 1, True)):
         return False
+    c.attrs = &n.attrs.c if (<Written>r.call).takes_attrs else NULL
     sum = (<Node>parent).g
     if (sum != NULL and lay.size * fg_itemsize[n.dtype] <= SCRATCH and &(<Tensor>sum).layout.c == lay
             and n.edges[i].at == 0 and (<Node>parent).dtype == n.dtype and (<Node>parent).extra is None
-            and fg_sole(sum) and fg_sole(<void*>(<Tensor>sum).storage) and not (<Tensor>sum).flags & SPECIAL):
+            and held_alone(sum) and not (<Tensor>sum).flags & SPECIAL):
         v[0].data = scratch
         v[0].lay = lay
         v[0].dtype = n.dtype
@@ -415,6 +427,12 @@ cdef int send_written(Node n, int i, const rule_t* r) except -1:
         c.kernel = ADD.kernels[n.dtype]
         c.kernel(&c)                # of real numbers: cannot fail
         return True
+    if last and held_alone(g):
+        view_of(&v[0], <Tensor>g)
+        if c.kernel(&c) != FG_OK:
+            return False
+        accumulate(<Node>parent, n.edges[i].at, <Tensor>g, False)
+        return True
     out = new_tensor((<Tensor>g).layout, n.dtype)
     view_of(&v[0], out)
     if c.kernel(&c) != FG_OK:
@@ -423,39 +441,107 @@ cdef int send_written(Node n, int i, const rule_t* r) except -1:
     return True
 
 
-cdef inline bint fill_call(Node n, const rule_t* r, fg_call* c, fg_view* v) noexcept:
-    """Fills the inputs with the gradient and saves, as a rule names them; False where one is not as plain as the gradient."""
+cdef int send_all(Node n, const rule_t* r, int first, int count, uint64_t needs) except -1:
+    """As send_written(), for a rule written as any op: its `count` outputs are the gradients of the inputs from `first` on, in
+    their shapes, of which it makes those with a bit in `needs`."""
+    cdef fg_view v[MAX_Y + MAX_ARGS]
+    cdef fg_call c
+    cdef fg_attrs attrs
+    cdef PyObject* made[MAX_Y]
+    cdef Written rule = <Written>r.call
+    cdef PyObject* g = n.g
+    cdef Node parent
+    cdef Tensor out
+    cdef int64_t work = 0
+    cdef int k
+    if (g == NULL or n.extra is not None or ((<Tensor>g).flags | thread().special) & SPECIAL or rule.op.outputs != count
+            or rule.op.kernels[n.dtype] == NULL or not fill_call(n, r, &c, v, count, False)):
+        return False
+    c.kernel = rule.op.kernels[n.dtype]
+    c.attrs = &n.attrs.c if rule.takes_attrs else NULL
+    if rule.takes_needs:
+        if rule.takes_attrs:
+            attrs = n.attrs.c
+        else:
+            memset(&attrs, 0, sizeof(attrs))
+        attrs.needs = <uint32_t>needs
+        c.attrs = &attrs
+    for k in range(count):
+        if needs >> (first + k) & 1 and (<Node>n.edges[first + k].node).dtype != n.dtype:
+            return False
+        made[k] = NULL
+    try:
+        for k in range(count):
+            if needs >> (first + k) & 1:
+                parent = <Node>n.edges[first + k].node
+                out = new_tensor(dense_form(layout_of(parent, n.edges[first + k].at)), n.dtype)
+                made[k] = <PyObject*>out
+                raw_incref(made[k])
+                view_of(&v[k], out)
+            else:
+                nothing(&v[k])
+        out = None
+        for k in range(count + c.nin):
+            work += v[k].lay.size
+        run_filled(rule.op, &c, work)
+        for k in range(count):
+            if made[k] != NULL:
+                accumulate(<Node>n.edges[first + k].node, n.edges[first + k].at, <Tensor>made[k], False)
+    finally:
+        for k in range(count):
+            raw_xdecref(made[k])
+    return True
+
+
+cdef inline void nothing(fg_view* v) noexcept:
+    v.data = NULL
+    v.lay = &scalar_layout.c
+    v.dtype = 0
+
+
+cdef inline bint fill_call(Node n, const rule_t* r, fg_call* c, fg_view* v, int nout, bint alike) noexcept:
+    """Fills the inputs with the gradient and saves, as a rule names them, behind `nout` outputs. False where one is not there as
+    it was saved, or not as the op takes it: an elementwise one (`alike`) in the layout of the gradient, or a single number."""
     cdef const save_t* s
     cdef const save_t* end = n.saves + n.nsaves
     cdef const fg_layout* lay = &(<Tensor>n.g).layout.c
+    cdef Op op = None if alike else (<Written>r.call).op
     cdef int k, bit
-    cdef fg_view* x = v
-    c.attrs = NULL
+    cdef fg_view* x = v + nout
     for k in range(r.nargs):
-        if r.args[k].kind == ARG_A:
-            c.attrs = &n.attrs.c
+        if r.args[k].kind == ARG_A or r.args[k].kind == ARG_NEEDS:
             continue
-        x += 1
-        x.dtype = n.dtype
         if r.args[k].kind == ARG_G:
             x.data = (<Tensor>n.g).data
             x.lay = lay
-            continue
-        bit = r.args[k].index if r.args[k].kind == ARG_X else BIT_Y + r.args[k].index
-        s = n.saves
-        while s < end and s.bit != bit:
-            s += 1
-        # not there: an input left out; no storage: a hook has packed it; modified: the error is raised elsewhere
-        if s == end or s.storage == NULL or s.dtype != n.dtype or s.version != (<Storage>s.storage).version:
+            x.dtype = n.dtype
+        else:
+            bit = r.args[k].index if r.args[k].kind == ARG_X else BIT_Y + r.args[k].index
+            s = n.saves
+            while s < end and s.bit != bit:
+                s += 1
+            if s == end:            # an input left out
+                if alike:
+                    return False
+                nothing(x)
+                x += 1
+                continue
+            # no storage: a hook has packed it; modified: the error is raised elsewhere
+            if s.storage == NULL or s.version != (<Storage>s.storage).version:
+                return False
+            x.data = s.data
+            x.lay = &(<Layout>s.layout).c
+            x.dtype = s.dtype
+            if alike and (s.dtype != n.dtype or (x.lay != lay and not (x.lay.size == 1 and x.lay.ndim <= lay.ndim))):
+                return False
+        if not alike and ((op.dense and not x.lay.flags & FG_DENSE)
+                          or x.dtype != (op.in_fixed[x - v - nout] if op.in_kind[x - v - nout] == D_FIXED else n.dtype)):
             return False
-        x.data = s.data
-        x.lay = &(<Layout>s.layout).c
-        if x.lay != lay and not (x.lay.size == 1 and x.lay.ndim <= lay.ndim):
-            return False
+        x += 1
     c.v = v
     c.scratch = NULL
-    c.nout = 1
-    c.nin = <int>(x - v)
+    c.nout = nout
+    c.nin = <int>(x - v) - nout
     return True
 
 
@@ -478,16 +564,19 @@ cdef int apply_rules(Node n, bint restricted, bint recording) except -1:
     """Sends the gradients of n's outputs on to its inputs."""
     cdef Op op = n.op
     cdef const rule_t* r
-    cdef int i, count = n.nedges
+    cdef int i, count = n.nedges, last
     cdef uint64_t needs = 0
     cdef tuple gs
     if op is WRITE and not recording and leads(n, 0, restricted) and passed_on(n, restricted):
         return 0
     if not op.joint:
+        last = count - 1
+        while last > 0 and not leads(n, last, restricted):
+            last -= 1
         for i in range(count):
             if leads(n, i, restricted):
                 r = &op.rules[i if i < op.nrules else op.nrules - 1]
-                if not recording and type(<object>r.call) is Written and send_written(n, i, r):
+                if not recording and type(<object>r.call) is Written and send_written(n, i, r, i == last):
                     continue
                 g = call_rule(n, r, 0, recording)
                 if g is not None:
@@ -497,7 +586,10 @@ cdef int apply_rules(Node n, bint restricted, bint recording) except -1:
     for i in range(count if count < 64 else 64):
         if leads(n, i, restricted):
             needs |= <uint64_t>1 << i
-    gs = tuple(call_rule(n, &op.rules[0], needs, recording))
+    r = &op.rules[0]
+    if not recording and type(<object>r.call) is Written and send_all(n, r, 0, count, needs):
+        return 0
+    gs = tuple(call_rule(n, r, needs, recording))
     if len(gs) != count:
         raise RuntimeError(f"{op.name}: its rule returned {len(gs)} gradients for {count} inputs")
     for i in range(count):

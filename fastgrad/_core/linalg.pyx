@@ -5,7 +5,6 @@ layouts to the product instead of making transposed views, and the bias costs no
 """
 
 from cpython.object cimport PyObject
-from libc.stdint cimport uint32_t
 
 from .memory cimport Attrs, Layout
 from .shape cimport swapped
@@ -131,21 +130,12 @@ cdef int infer_linear_vjp(Op o, PyObject** xs, int n, Attrs a, PyObject** lays) 
     return 0
 
 
-cdef Attrs needing(uint32_t needs):
-    cdef Attrs a = new_attrs()
-    a.c.needs = needs
-    return a
-
-
-cdef tuple NEEDS = tuple([needing(needs) for needs in range(8)])    # attributes are immutable, and shared by all calls
-
-
 cdef object linear_vjp(Tensor g, Tensor x, Tensor w, unsigned int needs):
     cdef PyObject* xs[3]
     xs[0] = <PyObject*>g
     xs[1] = <PyObject*>x
     xs[2] = <PyObject*>w
-    return apply(LINEAR_VJP, xs, 3, <Attrs>NEEDS[needs])
+    return apply(LINEAR_VJP, xs, 3, needing(None, needs))
 
 
 def linear_vjp_vjp(Tensor g0, Tensor g1, Tensor g2, Tensor x0, Tensor x1, Tensor x2, needs):
@@ -248,7 +238,7 @@ cdef Op LINEAR_VJP = op(
     doc="The gradients of linear from that of its output: g weight, g^T x, and g summed over its rows.")
 cdef Op LINEAR = op(
     "linear", shape=shape_rule(infer_linear), dtype="TTT->T", family="linalg", sample=linear_sample,
-    vjp=joint(lambda g, x0, x1, needs: linear_vjp(g, x0, x1, needs)),
+    vjp=joint("linear_vjp g x0 x1 needs"),
     jvp=lambda t0, t1, t2, x0, x1: linear_jvp(t0, t1, t2, x0, x1),
     batch=lambda a, size, which, xs: linear_batch(a, size, which, xs),
     flops=lambda a, x, w, b=None: matmul_flops(None, x, w[::-1]),

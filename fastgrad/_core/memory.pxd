@@ -91,3 +91,4 @@ cdef class Attrs:
 
 cdef Attrs new_attrs()
 cdef Attrs shape_attrs(int ndim, const int64_t* shape)
+cdef Attrs needing(Attrs a, uint32_t needs)     # a, or empty ones, that say which gradients are wanted

@@ -543,6 +543,14 @@ cdef Attrs shape_attrs(int ndim, const int64_t* shape):
     return a
 
 
+cdef Attrs needing(Attrs a, uint32_t needs):
+    cdef Attrs b = Attrs.__new__(Attrs)
+    if a is not None:
+        b.c = a.c
+    b.c.needs = needs
+    return b
+
+
 def attrs(*, axes=0, axis=0, mode=0, needs=0, i=(), f=(), shape=None, stride=(), offset=0, py=None):
     """Attributes from Python, for ops whose user function is written there; see csrc/fg.h for the fields."""
     cdef Attrs a = Attrs.__new__(Attrs)

@@ -97,39 +97,47 @@ cdef int run_step(Step step, Tensor hyper, list params, tuple states) except -1:
     cdef int count[2]           # parameters to update, of float32 and of float64
     cdef PyObject* small[FEW]
     cdef PyObject** ps = small
-    check_step(step, params, states, count)
     if room > FEW:
         ps = <PyObject**>PyMem_Malloc(room * sizeof(PyObject*))
         if ps == NULL:
             raise MemoryError()
     try:
+        if gather(step, params, states, count, ps):
+            launch(step, 1 if count[1] else 0, n, hyper, len(states), ps)
+            return 0
         for dtype in range(2):
             if count[dtype]:
-                step_of_dtype(step.op, dtype, count[dtype], hyper, params, states, ps)
+                step_of_dtype(step, dtype, count[dtype], hyper, params, states, ps)
     finally:
         if ps != small:
             PyMem_Free(ps)
     return 0
 
 
-cdef int check_step(Step step, list params, tuple states, int* count) except -1:
-    """All that can be wrong is found here, before anything is written."""
-    cdef int k, i
+cdef bint gather(Step step, list params, tuple states, int* count, PyObject** ps) except -1:
+    """All that can be wrong is found here, before anything is written. Returns whether `ps` holds the operands, list after list,
+    then the gradients: where all parameters have one, are of one dtype, and all is dense."""
+    cdef int k, i, n = len(params), lists = len(states)
+    cdef bint plain = True
     cdef str name = step.op.name
     cdef Tensor p, g, s
     count[0] = count[1] = 0
-    for k in range(len(params)):
+    for k in range(n):
         if type(params[k]) is not Tensor:
             raise TypeError(f"{name}: expected Tensors, got {type(params[k]).__name__}")
         p = <Tensor>params[k]
         g = gradient_of(p)
         if g is None:
+            plain = False
             continue
         if g.layout is not p.layout and not same_shape(p.layout, g.layout):
             raise ShapeError(f"{name}: parameter {k} has shape {tuple(p.shape)}, its gradient {tuple(g.shape)}")
         if g.dtype != p.dtype or not fg_is_real(p.dtype):
             raise DTypeError(f"{name}: parameter {k} is {dtype_of(p.dtype).name}, its gradient {dtype_of(g.dtype).name}")
-        for i in range(len(states)):
+        plain &= g.layout.c.flags & FG_DENSE and writable(p)
+        ps[k] = <PyObject*>p
+        ps[(lists + 1) * n + k] = <PyObject*>g          # borrowed: the leaf owns it
+        for i in range(lists):
             if (<list>states[i])[k] is None:
                 raise MissingState(f"{name}: parameter {k} has a gradient but no state yet")
             if type((<list>states[i])[k]) is not Tensor:
@@ -141,16 +149,30 @@ cdef int check_step(Step step, list params, tuple states, int* count) except -1:
             if i == step.buffers and (s.dtype != FG_F32 or s.layout.c.size != 1):
                 raise ShapeError(f"{name}: the step count of parameter {k} must be one float32 number, got "
                                  f"{dtype_of(s.dtype).name} of shape {tuple(s.shape)}")
+            plain &= writable(s)
+            ps[(i + 1) * n + k] = <PyObject*>s
         count[p.dtype] += 1
-    return 0
+    return plain and not (count[0] and count[1])
 
 
-cdef int step_of_dtype(Op step, int dtype, int n, Tensor hyper, list params, tuple states, PyObject** ps) except -1:
-    """The n parameters of one dtype: `ps` is filled list after list, then the gradients, then hyper."""
+cdef inline bint writable(Tensor t) noexcept:
+    return t.layout.c.flags & FG_DENSE and not t.storage.readonly
+
+
+cdef int launch(Step step, int dtype, int n, Tensor hyper, int lists, PyObject** ps) except -1:
+    """Runs the step on n parameters, whose lists and gradients are in `ps`; there is room for one more."""
+    if step.attrs is None or step.attrs.c.i[0] != n:
+        step.attrs = new_attrs()
+        step.attrs.c.i[0] = n
+    ps[(lists + 2) * n] = <PyObject*>hyper
+    return apply_mutating(step.op, dtype, ps, (lists + 1) * n, ps + (lists + 1) * n, n + 1, step.attrs)
+
+
+cdef int step_of_dtype(Step step, int dtype, int n, Tensor hyper, list params, tuple states, PyObject** ps) except -1:
+    """The n parameters of one dtype that have a gradient."""
     cdef int k, i = 0, j, lists = len(states)
     cdef Tensor p, g
     cdef list held = []         # [(dense copy, the tensor it is written back to or None)]
-    cdef Attrs a
     for k in range(len(params)):
         p = <Tensor>params[k]
         g = gradient_of(p)
@@ -164,10 +186,7 @@ cdef int step_of_dtype(Op step, int dtype, int n, Tensor hyper, list params, tup
             held.append((g, None))
         ps[(lists + 1) * n + i] = <PyObject*>g      # borrowed: the leaf, or `held`, owns it
         i += 1
-    ps[(lists + 2) * n] = <PyObject*>hyper
-    a = new_attrs()
-    a.c.i[0] = n
-    apply_mutating(step, dtype, ps, (lists + 1) * n, ps + (lists + 1) * n, n + 1, a)
+    launch(step, dtype, n, hyper, lists, ps)
     for copy, original in held:
         if original is not None:
             write_back(<Tensor>original, <Tensor>copy)

@@ -83,7 +83,7 @@ cdef Op SOFTMAX_VJP = op(
     flops=4, numpy="x1 * (x0 - (x0 * x1).sum(axis={axis}, keepdims=True))")
 cdef Op SOFTMAX = op(
     "softmax", shape="SAME", dtype="T->T", dense=True, batch=ROWS, family="rows",
-    vjp=(lambda g, y, a: apply_list(SOFTMAX_VJP, [g, y], a),),
+    vjp=("softmax_vjp g y a",),
     jvp=lambda t0, y, a: apply_list(SOFTMAX_VJP, [t0, y], a),         # the Jacobian is symmetric
     sample=lambda r: [((r.normal(size=(2, 3)),), {"dim": 1}), ((r.normal(size=(2, 3, 2)),), {"dim": -2})],
     doc="e^x / sum e^x along one dimension, shifted by the maximum.", flops=20, numpy="softmax(x0, {axis})")
@@ -94,7 +94,7 @@ cdef Op LOG_SOFTMAX_VJP = op(
     flops=20, numpy="x0 - np.exp(x1) * x0.sum(axis={axis}, keepdims=True)")
 cdef Op LOG_SOFTMAX = op(
     "log_softmax", shape="SAME", dtype="T->T", dense=True, batch=ROWS, family="rows",
-    vjp=(lambda g, y, a: apply_list(LOG_SOFTMAX_VJP, [g, y], a),),
+    vjp=("log_softmax_vjp g y a",),
     jvp=lambda t0, y, a: t0 - sums(t0 * y.exp(), a),
     sample=lambda r: [((r.normal(size=(2, 3)),), {"dim": 1}), ((r.normal(size=(2, 3, 2)),), {"dim": -2})],
     doc="x - log sum e^x along one dimension, shifted by the maximum.", flops=20, numpy="log_softmax(x0, {axis})")
@@ -234,19 +234,9 @@ cdef Op CROSS_ENTROPY_VJP = op(
     flops=3, numpy="cross_entropy_vjp(x1, x2, x3, x4, {axis}, {mode}, {i0}, {f0})")
 
 
-cdef object cross_entropy_vjp(object g, object x, object softmax, object labels, object weight, Attrs a):
-    cdef PyObject* xs[5]
-    xs[0] = <PyObject*>x
-    xs[1] = <PyObject*>g
-    xs[2] = <PyObject*>softmax
-    xs[3] = <PyObject*>labels
-    xs[4] = NULL if weight is None else <PyObject*>weight
-    return apply(CROSS_ENTROPY_VJP, xs, 5, a)
-
-
 cdef Op CROSS_ENTROPY = op(
     "cross_entropy", shape=shape_rule(infer_label_loss), dtype="TiT->TT", outputs=2, aux=1, dense=True, family="rows",
-    vjp=(lambda g, x0, y1, x1, x2, a: cross_entropy_vjp(g, x0, y1, x1, x2, a), None, None),
+    vjp=("cross_entropy_vjp x0 g y1 x1 x2 a", None, None),
     jvp=lambda t0, x0, y, x1, x2, a: cross_entropy_jvp(t0, x0, y, x1, x2, a),
     batch=composed(lambda a, x, labels, weight: label_loss_composed(CROSS_ENTROPY, a, x, labels, weight)),
     sample=lambda r: [((r.normal(size=(4, 3)), r.integers(0, 3, 4)), {}),
@@ -689,13 +679,6 @@ cdef int infer_batch_norm_vjp(Op o, PyObject** xs, int n, Attrs a, PyObject** la
     return 0
 
 
-cdef Attrs needing(Attrs a, object needs):
-    cdef Attrs b = new_attrs()
-    b.c = a.c
-    b.c.needs = needs
-    return b
-
-
 cdef unsigned int row_axes(Tensor x, Attrs a):
     return all_axes(x) & ~((<unsigned int>1 << (x.layout.c.ndim - <int>a.c.i[0])) - 1)
 
@@ -856,7 +839,7 @@ cdef Op LAYER_NORM_VJP = op(
     numpy=("layer_norm_dx(x0, x1, x4, {i0}, {f0})", "layer_norm_dw(x0, x1, {i0}, {f0})", "leading(np.sum, x0, {i0})"))
 cdef Op LAYER_NORM = op(
     "layer_norm", shape=shape_rule(infer_layer_norm), dtype="TTT->TTT", outputs=3, aux=2, dense=True, family="rows",
-    vjp=joint(lambda g, x0, x1, y1, y2, a, needs: apply_list(LAYER_NORM_VJP, [g, x0, y1, y2, x1], needing(a, needs))),
+    vjp=joint("layer_norm_vjp g x0 y1 y2 x1 a needs"),
     jvp=lambda t0, t1, t2, x0, x1, a: norm_jvp(t0, t1, t2, x0, x1, row_axes(x0, a), (<Attrs>a).c.f[0], True),
     batch=lambda a, size, which, xs: rows_batch(LAYER_NORM, a, size, which, xs),
     sample=lambda r: [((r.normal(size=(4, 5)), (5,), r.normal(size=5), r.normal(size=5)), {}),
@@ -873,7 +856,7 @@ cdef Op RMS_NORM_VJP = op(
     numpy=("rms_norm_dx(x0, x1, x3, {i0}, {f0})", "rms_norm_dw(x0, x1, {i0}, {f0})"))
 cdef Op RMS_NORM = op(
     "rms_norm", shape=shape_rule(infer_layer_norm), dtype="TT->TT", outputs=2, aux=1, dense=True, family="rows",
-    vjp=joint(lambda g, x0, x1, y1, a, needs: apply_list(RMS_NORM_VJP, [g, x0, y1, x1], needing(a, needs))),
+    vjp=joint("rms_norm_vjp g x0 y1 x1 a needs"),
     jvp=lambda t0, t1, x0, x1, a: norm_jvp(t0, t1, None, x0, x1, row_axes(x0, a), (<Attrs>a).c.f[0], False),
     batch=lambda a, size, which, xs: rows_batch(RMS_NORM, a, size, which, xs),
     sample=lambda r: [((r.normal(size=(4, 5)), (5,), r.normal(size=5)), {}), ((r.normal(size=(2, 3, 2)), (3, 2)), {})],

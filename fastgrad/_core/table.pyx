@@ -73,7 +73,9 @@ def op(name, *, shape, dtype, vjp=REQUIRED, jvp=None, batch=None, kernel=None, o
               A "*" after the last input letter: any number of them.
     vjp       a rule per input (None: no derivative), or joint(rule); NONE: the op has no derivative. A rule that is one op is
               written as it, "mul_vjp g x1" for ``lambda g, x1: mul_vjp(g, x1)`` ("a" last: with the attributes), and one that
-              hands the gradient on as "g": these run without a call into Python.
+              hands the gradient on as "g": these run without a call into Python. So does a joint rule, "linear_vjp g x0 x1
+              needs" ("needs" last: attrs.needs says which gradients are wanted), whose op has an output for each input. The
+              gradients that an op gives which is not elementwise have the shapes of the inputs.
     jvp       DIAGONAL, LINEAR, MULTILINEAR, REDUCED, or a rule that names t0.. (tangents, None for a constant) and what a vjp
               rule names, and returns the tangent, or a tuple of them; not given: the transpose of the vjp.
     batch     how vmap runs it: nothing for SAME and BROADCAST (elementwise ops), REDUCE, MATMUL and VIEW; ROWS, PATTERN,
@@ -204,7 +206,8 @@ cdef Written written(str text):
     words = text.split()
     if words != ["g"]:
         w.op = declare(words[0])
-        w.takes_attrs = text.endswith(" a")
+        w.takes_attrs = "a" in words
+        w.takes_needs = "needs" in words
     return w
 
 

@@ -5,7 +5,7 @@ from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, 
 from cpython.object cimport PyObject
 from .memory cimport (
     Attrs, DType, Layout, Storage, dense_form, dense_layout, dtype_of, fg_attrs, fg_category, fg_is_real, fg_itemsize, fg_layout,
-    fg_promote, fg_promote_standing, new_attrs, new_storage, same_shape, scalar_layout, shape_attrs, shape_of,
+    fg_promote, fg_promote_standing, needing, new_attrs, new_storage, same_shape, scalar_layout, shape_attrs, shape_of,
     strided_layout, FG_BOOL, FG_DENSE, FG_F32, FG_F64, FG_I32, FG_I64, FG_MAX_DIMS, FG_NDTYPES, FG_OVERLAP, FG_U8)
 
 
@@ -72,7 +72,7 @@ cdef class NodeExtra:
 cdef class Written:
     # A rule written as one op on what it names, called like any other rule; backward knows it as the op.
     cdef Op op                          # None: it hands the gradient on
-    cdef bint takes_attrs
+    cdef bint takes_attrs, takes_needs
 
 cdef class Node:
     # One use of an op. It holds op, earlier nodes, attributes and saves, never a Tensor (but for the gradient under way),
@@ -170,6 +170,7 @@ cdef object apply2(Op op, object x, object y)
 cdef object apply_list(Op op, list xs, Attrs a)                     # None = an input left out
 cdef object execute(Op op, int common, PyObject** us, PyObject** ks, int n, Attrs a)    # the part of apply() that computes
 cdef int run_kernel(Op op, int common, PyObject** ys, int nys, PyObject** xs, int n, Attrs a) except -1
+cdef int run_filled(Op op, fg_call* c, int64_t work) except -1      # a filled call; work: how many elements it touches
 cdef int apply_mutating(Op op, int dtype, PyObject** ys, int nys, PyObject** xs, int n, Attrs a) except -1   # writes ys
 cdef bint has_rule(Op op, int i) noexcept
 cdef int run_into(Op op, Tensor out, PyObject** xs, int n, Attrs a) except -1   # writes `out`: no history, no version

@@ -130,9 +130,9 @@ cdef class Written:
     def __call__(self, *args):
         if self.op is None:
             return args[0]
-        if self.takes_attrs:
-            return apply_list(self.op, list(args[:len(args) - 1]), args[len(args) - 1])
-        return apply_list(self.op, list(args), None)
+        cdef Py_ssize_t n = len(args) - self.takes_attrs - self.takes_needs
+        a = args[n] if self.takes_attrs else None
+        return apply_list(self.op, list(args[:n]), needing(a, args[len(args) - 1]) if self.takes_needs else a)
 
 
 cdef NodeExtra extra_of(Node n):
@@ -595,11 +595,15 @@ cdef TensorExtra more_of(Tensor t):
 
 cdef int only_plain(Tensor t, str what, int flags) except -1:
     if t.flags & flags & BOXED:
-        raise RuntimeError(f"{what}: not possible inside vmap, where this tensor stands for a whole batch of values; compute "
-                           f"with operations on tensors (where() instead of if), or move this out of vmap")
+        raise_boxed(what)
     if t.flags & flags & DUAL and t.extra.tangents is not None:
         raise RuntimeError(f"{what}: not possible for a tensor with a tangent, which would be lost; use tensor.detach()")
     return 0
+
+
+cdef int raise_boxed(str what) except -1:
+    raise RuntimeError(f"{what}: not possible inside vmap, where this tensor stands for a whole batch of values; compute "
+                       f"with operations on tensors (where() instead of if), or move this out of vmap")
 
 
 cdef Tensor scalar(double value, int dtype):
@@ -724,6 +728,10 @@ cdef inline int run_call(Op op, fg_call* c, int64_t work) except -1:
     else:
         rc = c.kernel(c)
     return 0 if rc == FG_OK else run_again(op, c, rc, work)
+
+
+cdef int run_filled(Op op, fg_call* c, int64_t work) except -1:
+    return run_call(op, c, work)
 
 
 cdef int run_again(Op op, fg_call* c, int rc, int64_t work) except -1:
@@ -1072,13 +1080,15 @@ cdef int run_into(Op op, Tensor out, PyObject** xs, int n, Attrs a) except -1:
 cdef int apply_mutating(Op op, int dtype, PyObject** ys, int nys, PyObject** xs, int n, Attrs a) except -1:
     """The part of apply() for ops that write given tensors, all dense; their versions are bumped, nothing is recorded."""
     cdef int k
+    cdef uint8_t flags = 0
     if op.kernels[dtype] == NULL:
         raise_dtype(op, dtype)
     for k in range(nys):
-        only_plain(<Tensor>ys[k], op.name, BOXED)
+        flags |= (<Tensor>ys[k]).flags
     for k in range(n):
-        if xs[k] != NULL:
-            only_plain(<Tensor>xs[k], op.name, BOXED)
+        flags |= 0 if xs[k] == NULL else (<Tensor>xs[k]).flags
+    if flags & BOXED:
+        raise_boxed(op.name)
     run_kernel(op, dtype, ys, nys, xs, n, a)
     for k in range(nys):
         (<Tensor>ys[k]).storage.version += 1

@@ -2,6 +2,7 @@
 
 from fastgrad import _core
 from fastgrad._core import Parameter, relu
+from fastgrad._core.call import direct
 from fastgrad.nn import functional as F
 from fastgrad.nn import init
 from fastgrad.nn.module import Module
@@ -26,8 +27,9 @@ class ReLU(_InPlace):
         tensor([0., 2.])
     """
 
+    @direct(relu, "inplace")
     def forward(self, input):
-        return input.relu_() if self.inplace else relu(input)
+        return relu(input, self.inplace)
 
 
 class ReLU6(_InPlace):
@@ -314,6 +316,7 @@ class Sigmoid(Module):
         tensor([0.2689, 0.8808])
     """
 
+    @direct(F.sigmoid)
     def forward(self, input):
         return F.sigmoid(input)
 
@@ -326,6 +329,7 @@ class Tanh(Module):
         tensor([-0.7616,  0.9640])
     """
 
+    @direct(F.tanh)
     def forward(self, input):
         return F.tanh(input)
 

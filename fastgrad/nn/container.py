@@ -5,7 +5,7 @@ from collections import OrderedDict
 from operator import index
 
 from fastgrad._core import Parameter, Tensor
-from fastgrad._core.call import call_each
+from fastgrad._core.call import call_each, direct
 from fastgrad.nn.module import Module
 
 
@@ -80,8 +80,9 @@ class Sequential(_Numbered):
         for name, module in named:
             self.add_module(str(name), module)
 
+    @direct(call_each, "_chain")
     def forward(self, input):
-        return call_each(self._chain or self._make_chain(), input)
+        return call_each(input, self._chain or self._make_chain())
 
     def _make_chain(self):
         self._chain = tuple(self._modules.values())

@@ -4,6 +4,7 @@ import math
 
 from fastgrad import _core
 from fastgrad._core import Parameter, linear
+from fastgrad._core.call import direct
 from fastgrad.nn import functional as F
 from fastgrad.nn import init
 from fastgrad.nn.module import Module
@@ -57,6 +58,7 @@ class Linear(Module):
         if self.bias is not None:
             init.uniform_(self.bias, -bound, bound)
 
+    @direct(linear, "weight", "bias")
     def forward(self, input):
         return linear(input, self.weight, self.bias)
 

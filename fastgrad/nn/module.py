@@ -126,12 +126,12 @@ class Module(Callable):
             self._transient.discard(name)
             self._kinds[name] = kind
         self.__dict__[name] = value
-        self.__dict__["_chain"] = None
+        self.__dict__.pop("_chain", None)
 
     def _unregister(self, name):
         del self._kinds[name], self.__dict__[name]
         self._transient.discard(name)
-        self.__dict__["_chain"] = None
+        self.__dict__.pop("_chain", None)
 
     def _check_name(self, kind, name):
         if not isinstance(name, str):
