@@ -114,64 +114,68 @@ cdef int sort(order_t* o, list outputs, uint32_t run, bint freed=False) except -
     """
     cdef frame_t few[FEW]
     cdef frame_t* stack = few
-    cdef frame_t* top
     cdef int64_t depth = 0, room = FEW
-    cdef Node n
-    cdef PyObject* child
+    cdef PyObject* n        # borrowed, as in the frames: an output or an edge holds it
     try:
         for y in outputs:
-            n = (<Tensor>y).node
-            if n.run == run:
+            n = <PyObject*>(<Tensor>y).node
+            if (<Node>n).run == run or left_out(n, o):
                 continue
-            if o.nested and is_active(n.run):
-                o.met = True
-                continue
-            while True:
-                # enter n
-                if n.state & N_FREED and n.state & N_LEAF and not freed:
-                    raise RuntimeError("backward: the data of a leaf was replaced by data of another shape or dtype after this "
-                                       "graph was recorded; run the forward pass again")
-                if n.state & N_FREED and not freed:
-                    raise RuntimeError(f"{n.op.name}: trying to backward through the graph a second time, but its saved values "
-                                       f"were freed by the first; pass retain_graph=True to the first call")
-                n.run = run
-                n.state &= ~N_NEEDED
+            while n != NULL:
+                enter(n, run, freed)
                 if depth == room:
                     stack = <frame_t*>grown(stack, few, room, sizeof(frame_t))
                     room *= 2
-                stack[depth].node = <PyObject*>n
+                stack[depth].node = n
                 stack[depth].next = 0
                 depth += 1
-                n = None
-                while depth:
-                    top = &stack[depth - 1]
-                    n = <Node>top.node
-                    if next_child(n, top, run, o, &child):
-                        n = <Node>child
-                        break
-                    append(o, top.node)
-                    depth -= 1
-                    n = None
-                if n is None:
-                    break
+                n = NULL
+                while depth and n == NULL:
+                    n = next_child(&stack[depth - 1], run, o, freed)
+                    if n == NULL:
+                        depth -= 1
+                        append(o, stack[depth].node)
     finally:
         if stack != few:
             PyMem_Free(stack)
     return 0
 
 
-cdef inline bint next_child(Node n, frame_t* top, uint32_t run, order_t* o, PyObject** child) noexcept:
+cdef inline PyObject* next_child(frame_t* top, uint32_t run, order_t* o, bint freed) except? NULL:
+    """The next node below the top one that was not met and has some below it; those that have none are appended at once."""
     cdef PyObject* p
-    while top.next < n.nedges:
-        p = n.edges[top.next].node
+    while top.next < <int32_t>(<Node>top.node).nedges:
+        p = (<Node>top.node).edges[top.next].node
         top.next += 1
-        if p != NULL and (<Node>p).run != run:
-            if o.nested and is_active((<Node>p).run):
-                o.met = True
-                continue
-            child[0] = p
-            return True
+        if p != NULL and (<Node>p).run != run and not left_out(p, o):
+            if (<Node>p).nedges:
+                return p
+            enter(p, run, freed)
+            append(o, p)
+    return NULL
+
+
+cdef inline bint left_out(PyObject* n, order_t* o) noexcept:
+    if o.nested and is_active((<Node>n).run):
+        o.met = True
+        return True
     return False
+
+
+cdef inline int enter(PyObject* n, uint32_t run, bint freed) except -1:
+    if (<Node>n).state & N_FREED and not freed:
+        raise_freed(<Node>n)
+    (<Node>n).run = run
+    (<Node>n).state &= ~N_NEEDED
+    return 0
+
+
+cdef int raise_freed(Node n) except -1:
+    if n.state & N_LEAF:
+        raise RuntimeError("backward: the data of a leaf was replaced by data of another shape or dtype after this graph was "
+                           "recorded; run the forward pass again")
+    raise RuntimeError(f"{n.op.name}: trying to backward through the graph a second time, but its saved values were freed by the "
+                       f"first; pass retain_graph=True to the first call")
 
 
 # ---- gradients under way -------------------------------------------------------------------------------------------
@@ -377,15 +381,19 @@ cdef object call_rule(Node n, const rule_t* r, uint64_t needs, bint recording):
             filled += 1
         held = None
         if rule is not None:
-            k = r.nargs - rule.takes_attrs - rule.takes_needs
-            return apply(rule.op, args, k, None if k == r.nargs else <Attrs>args[r.nargs - 1])
+            i = r.nargs - rule.takes_attrs - rule.takes_needs
+            for k in range(i):
+                if args[k] == <PyObject*>None:          # an input left out
+                    raw_decref(args[k])
+                    args[k] = NULL
+            return apply(rule.op, args, i, None if i == r.nargs else <Attrs>args[r.nargs - 1])
         return PyObject_Vectorcall(r.call, args, <size_t>r.nargs, NULL)
     finally:
         for k in range(filled):
-            raw_decref(args[k])
+            raw_xdecref(args[k])
 
 
-cdef int send_written(Node n, int i, const rule_t* r, bint last) except -1:
+cdef int send_written(Node n, int i, const rule_t* r, bint restricted) except -1:
     """call_rule() and send() for a rule written as one elementwise op, where its operands are small and dense: no tensors are
     made of them, and none of the result where it is only added to a gradient, or where this is the last use of the gradient
     that arrived. False: it takes more than that."""
@@ -427,7 +435,7 @@ cdef int send_written(Node n, int i, const rule_t* r, bint last) except -1:
         c.kernel = ADD.kernels[n.dtype]
         c.kernel(&c)                # of real numbers: cannot fail
         return True
-    if last and held_alone(g):
+    if held_alone(g) and not leads_later(n, i, restricted):
         view_of(&v[0], <Tensor>g)
         if c.kernel(&c) != FG_OK:
             return False
@@ -448,45 +456,48 @@ cdef int send_all(Node n, const rule_t* r, int first, int count, uint64_t needs)
     cdef fg_call c
     cdef fg_attrs attrs
     cdef PyObject* made[MAX_Y]
-    cdef Written rule = <Written>r.call
-    cdef PyObject* g = n.g
-    cdef Node parent
+    cdef PyObject* rule = r.call
+    cdef PyObject* op = <PyObject*>(<Written>rule).op
+    cdef edge_t* edge = n.edges + first
     cdef Tensor out
     cdef int64_t work = 0
     cdef int k
-    if (g == NULL or n.extra is not None or ((<Tensor>g).flags | thread().special) & SPECIAL or rule.op.outputs != count
-            or rule.op.kernels[n.dtype] == NULL or not fill_call(n, r, &c, v, count, False)):
+    if (n.g == NULL or n.extra is not None or ((<Tensor>n.g).flags | thread().special) & SPECIAL
+            or (<Op>op).outputs != count or not fill_call(n, r, &c, v, count, False)):
         return False
-    c.kernel = rule.op.kernels[n.dtype]
-    c.attrs = &n.attrs.c if rule.takes_attrs else NULL
-    if rule.takes_needs:
-        if rule.takes_attrs:
+    c.kernel = (<Op>op).kernels[n.dtype]
+    c.attrs = &n.attrs.c if (<Written>rule).takes_attrs else NULL
+    if (<Written>rule).takes_needs:
+        if c.attrs != NULL:
             attrs = n.attrs.c
         else:
             memset(&attrs, 0, sizeof(attrs))
         attrs.needs = <uint32_t>needs
         c.attrs = &attrs
+    needs >>= first
     for k in range(count):
-        if needs >> (first + k) & 1 and (<Node>n.edges[first + k].node).dtype != n.dtype:
-            return False
         made[k] = NULL
+        if needs >> k & 1 and (<Node>edge[k].node).dtype != n.dtype:
+            return False
+    if c.kernel == NULL:
+        return False
     try:
         for k in range(count):
-            if needs >> (first + k) & 1:
-                parent = <Node>n.edges[first + k].node
-                out = new_tensor(dense_form(layout_of(parent, n.edges[first + k].at)), n.dtype)
+            if needs >> k & 1:
+                out = new_tensor(dense_form(layout_of(<Node>edge[k].node, edge[k].at)), n.dtype)
                 made[k] = <PyObject*>out
                 raw_incref(made[k])
                 view_of(&v[k], out)
+                work += v[k].lay.size
             else:
                 nothing(&v[k])
         out = None
-        for k in range(count + c.nin):
+        for k in range(count, count + c.nin):
             work += v[k].lay.size
-        run_filled(rule.op, &c, work)
+        run_filled(<Op>op, &c, work)
         for k in range(count):
             if made[k] != NULL:
-                accumulate(<Node>n.edges[first + k].node, n.edges[first + k].at, <Tensor>made[k], False)
+                accumulate(<Node>edge[k].node, edge[k].at, <Tensor>made[k], False)
     finally:
         for k in range(count):
             raw_xdecref(made[k])
@@ -505,7 +516,7 @@ cdef inline bint fill_call(Node n, const rule_t* r, fg_call* c, fg_view* v, int 
     cdef const save_t* s
     cdef const save_t* end = n.saves + n.nsaves
     cdef const fg_layout* lay = &(<Tensor>n.g).layout.c
-    cdef Op op = None if alike else (<Written>r.call).op
+    cdef PyObject* op = <PyObject*>(<Written>r.call).op
     cdef int k, bit
     cdef fg_view* x = v + nout
     for k in range(r.nargs):
@@ -534,9 +545,12 @@ cdef inline bint fill_call(Node n, const rule_t* r, fg_call* c, fg_view* v, int 
             x.dtype = s.dtype
             if alike and (s.dtype != n.dtype or (x.lay != lay and not (x.lay.size == 1 and x.lay.ndim <= lay.ndim))):
                 return False
-        if not alike and ((op.dense and not x.lay.flags & FG_DENSE)
-                          or x.dtype != (op.in_fixed[x - v - nout] if op.in_kind[x - v - nout] == D_FIXED else n.dtype)):
-            return False
+        if not alike:
+            if (<Op>op).dense and not x.lay.flags & FG_DENSE:
+                return False
+            bit = <int>(x - v) - nout
+            if x.dtype != ((<Op>op).in_fixed[bit] if (<Op>op).in_kind[bit] == D_FIXED else n.dtype):
+                return False
         x += 1
     c.v = v
     c.scratch = NULL
@@ -560,38 +574,50 @@ cdef inline bint leads(Node n, int i, bint restricted) noexcept:
     return p != NULL and (not restricted or ((<Node>p).state & N_NEEDED and (<Node>p).run == n.run))
 
 
+cdef inline bint leads_later(Node n, int i, bint restricted) noexcept:
+    """Whether the gradient of n is still to be read when that of its input i has been made."""
+    cdef int k
+    for k in range(i + 1, <int>n.nedges):
+        if leads(n, k, restricted):
+            return True
+    return False
+
+
 cdef int apply_rules(Node n, bint restricted, bint recording) except -1:
     """Sends the gradients of n's outputs on to its inputs."""
-    cdef Op op = n.op
+    cdef PyObject* op = <PyObject*>n.op
     cdef const rule_t* r
-    cdef int i, count = n.nedges, last
+    cdef int i, last = (<Op>op).nrules - 1
+    if op == <PyObject*>WRITE and not recording and leads(n, 0, restricted) and passed_on(n, restricted):
+        return 0
+    if (<Op>op).joint:
+        return apply_joint(n, restricted, recording)
+    for i in range(<int>n.nedges):
+        if leads(n, i, restricted):
+            r = &(<Op>op).rules[i if i < last else last]
+            if recording or type(<object>r.call) is not Written or not send_written(n, i, r, restricted):
+                send_called(n, i, r, recording)
+    return 0
+
+
+cdef int send_called(Node n, int i, const rule_t* r, bint recording) except -1:
+    g = call_rule(n, r, 0, recording)
+    return 0 if g is None else send(n, i, g, recording)
+
+
+cdef int apply_joint(Node n, bint restricted, bint recording) except -1:
+    cdef const rule_t* r = &n.op.rules[0]
+    cdef int i, count = n.nedges
     cdef uint64_t needs = 0
     cdef tuple gs
-    if op is WRITE and not recording and leads(n, 0, restricted) and passed_on(n, restricted):
-        return 0
-    if not op.joint:
-        last = count - 1
-        while last > 0 and not leads(n, last, restricted):
-            last -= 1
-        for i in range(count):
-            if leads(n, i, restricted):
-                r = &op.rules[i if i < op.nrules else op.nrules - 1]
-                if not recording and type(<object>r.call) is Written and send_written(n, i, r, i == last):
-                    continue
-                g = call_rule(n, r, 0, recording)
-                if g is not None:
-                    send(n, i, g, recording)
-                    g = None
-        return 0
     for i in range(count if count < 64 else 64):
         if leads(n, i, restricted):
             needs |= <uint64_t>1 << i
-    r = &op.rules[0]
     if not recording and type(<object>r.call) is Written and send_all(n, r, 0, count, needs):
         return 0
     gs = tuple(call_rule(n, r, needs, recording))
     if len(gs) != count:
-        raise RuntimeError(f"{op.name}: its rule returned {len(gs)} gradients for {count} inputs")
+        raise RuntimeError(f"{n.op.name}: its rule returned {len(gs)} gradients for {count} inputs")
     for i in range(count):
         if leads(n, i, restricted) and gs[i] is not None:
             send(n, i, gs[i], recording)
@@ -638,7 +664,7 @@ cdef object run(list outputs, list gradients, list wanted, bint keep, int create
     cdef order_t order
     cdef uint32_t before = here.recording, me
     cdef int64_t k = 0, whole = 0, token = 0
-    cdef Node n
+    cdef PyObject* n
     cdef Tensor t
     cdef bint restricted = wanted is not None
     cdef bint watched = here.special & WATCHED != 0
@@ -679,20 +705,19 @@ cdef object run(list outputs, list gradients, list wanted, bint keep, int create
             if k >= 8:                  # large graphs lie in memory, not in a cache
                 prefetch(order.nodes[k - 8])
                 prefetch((<Node>order.nodes[k - 4]).edges)
-            n = <Node>order.nodes[k]
-            if n.g != NULL or (n.extra is not None and n.extra.gs is not None):
-                if not restricted or n.state & N_NEEDED:
+            n = order.nodes[k]
+            if (<Node>n).g != NULL or ((<Node>n).extra is not None and (<Node>n).extra.gs is not None):
+                if not restricted or (<Node>n).state & N_NEEDED:
                     if watched:
-                        token = watch.node_begins(n)
-                    visit(n, wanted, got, create, fill_leaves, restricted)
+                        token = watch.node_begins(<Node>n)
+                    visit(<Node>n, wanted, got, create, fill_leaves, restricted)
                     if watched:
                         watch.range_ends(token)
-                    if not n.state & N_LEAF and not keep:
-                        release(n)
-                drop_gradients(n)
-            n = None
-            raw_decref(order.nodes[k])
+                    if not (<Node>n).state & N_LEAF and not keep:
+                        release(<Node>n)
+                drop_gradients(<Node>n)
             order.count = k
+            raw_decref(n)
     finally:
         for k in range(order.count):
             drop_gradients(<Node>order.nodes[k])
@@ -803,26 +828,31 @@ cdef int mark_needed(order_t* order) except -1:
 
 
 cdef int visit(Node n, list wanted, list got, bint create, bint fill_leaves, bint restricted) except -1:
-    cdef Tensor t
-    cdef int i
     if n.extra is not None:
         call_hooks(n)
         retain(n)
     if restricted:
-        for i in range(len(got)):
-            t = <Tensor>wanted[i]
-            if t.node is n:
-                if t.at == 0 and n.g != NULL and not fill_leaves:
-                    got[i] = dense_gradient(n.g)
-                    continue
-                got[i] = gradient(n, t.at)
-                if got[i] is not None and not fill_leaves:
-                    got[i] = owned(<Tensor>got[i])
+        keep_wanted(n, wanted, got, fill_leaves)
     if n.state & N_LEAF:
         if fill_leaves and n.g != NULL:
             into_leaf(<Leaf>n, create)
         return 0
     return apply_rules(n, restricted, create)
+
+
+cdef int keep_wanted(Node n, list wanted, list got, bint fill_leaves) except -1:
+    cdef Tensor t
+    cdef int i
+    for i in range(len(got)):
+        t = <Tensor>wanted[i]
+        if t.node is n:
+            if t.at == 0 and n.g != NULL and not fill_leaves:
+                got[i] = dense_gradient(n.g)
+                continue
+            got[i] = gradient(n, t.at)
+            if got[i] is not None and not fill_leaves:
+                got[i] = owned(<Tensor>got[i])
+    return 0
 
 
 cdef int call_hooks(Node n) except -1:

@@ -28,7 +28,7 @@ cdef Tensor first_gradient(Tensor y, object g, str who):
 
 
 cdef Tensor filled_one(Tensor y):
-    cdef Tensor g = new_tensor(dense_layout(y.layout.c.ndim, y.layout.c.shape), y.dtype)
+    cdef Tensor g = new_tensor(dense_form(y.layout), y.dtype)
     if y.dtype == FG_F32:
         (<float*>g.data)[0] = 1
     else:

@@ -134,7 +134,8 @@ cdef bint gather(Step step, list params, tuple states, int* count, PyObject** ps
             raise ShapeError(f"{name}: parameter {k} has shape {tuple(p.shape)}, its gradient {tuple(g.shape)}")
         if g.dtype != p.dtype or not fg_is_real(p.dtype):
             raise DTypeError(f"{name}: parameter {k} is {dtype_of(p.dtype).name}, its gradient {dtype_of(g.dtype).name}")
-        plain &= g.layout.c.flags & FG_DENSE and writable(p)
+        if not (g.layout.c.flags & FG_DENSE and writable(p)):
+            plain = False
         ps[k] = <PyObject*>p
         ps[(lists + 1) * n + k] = <PyObject*>g          # borrowed: the leaf owns it
         for i in range(lists):
@@ -149,7 +150,8 @@ cdef bint gather(Step step, list params, tuple states, int* count, PyObject** ps
             if i == step.buffers and (s.dtype != FG_F32 or s.layout.c.size != 1):
                 raise ShapeError(f"{name}: the step count of parameter {k} must be one float32 number, got "
                                  f"{dtype_of(s.dtype).name} of shape {tuple(s.shape)}")
-            plain &= writable(s)
+            if not writable(s):
+                plain = False
             ps[(i + 1) * n + k] = <PyObject*>s
         count[p.dtype] += 1
     return plain and not (count[0] and count[1])
