@@ -393,6 +393,67 @@ assert nn.Sequential(copy)("abc") == 3
     subprocess.run([sys.executable, "-P", "-c", code], check=True, timeout=60)
 
 
+def test_a_forward_that_is_left_out_gives_way_to_whatever_replaces_it():
+    # In a process of its own: where a module has had a hook, every forward is called.
+    code = """
+import functools
+import fastgrad as fg
+from fastgrad import nn
+
+x = fg.tensor([[1.0, -2.0]])
+layer, double = nn.Linear(2, 1), nn.Linear(2, 1)
+for module in (layer, nn.ReLU(), nn.Tanh(), nn.Sigmoid(), nn.Sequential(layer, nn.Tanh())):
+    assert module(x).equal(module.forward(x)), module
+    assert nn.Sequential(module, nn.Identity())(x).equal(module(x))
+y = x.clone()
+assert nn.ReLU(inplace=True)(y) is y and y.tolist() == [[1, 0]]
+
+layer.weight = nn.Parameter(fg.ones(1, 2))
+layer.bias = None
+assert layer(x).tolist() == [[-1]]
+
+class Derived(nn.Linear):
+    def forward(self, input):
+        return 2 * super().forward(input)
+
+class Wrapped(nn.Linear):
+    forward = functools.wraps(nn.Linear.forward)(lambda self, input: "wrapped")
+
+derived = Derived(2, 1, bias=False)
+derived.weight = layer.weight
+assert nn.Sequential(derived)(x).tolist() == derived(x).tolist() == [[-2]]
+assert Wrapped(2, 1)(x) == "wrapped"
+
+class Computed(nn.Linear):
+    pass
+
+computed = Computed(2, 1, bias=False)
+computed(x)
+Computed.weight = property(lambda self: fg.zeros(1, 2))
+assert computed(x).tolist() == [[0]]
+
+del double.bias
+try:
+    double(x)
+except AttributeError as error:
+    assert "bias" in str(error)
+else:
+    raise AssertionError("a missing bias was not noticed")
+
+net = nn.Sequential(layer)
+assert net(x).tolist() == [[-1]]
+net.append(nn.ReLU())
+assert net(x).tolist() == [[0]]
+net[0] = nn.Identity()
+assert net(x).tolist() == [[1, 0]]
+del net[1]
+assert net(x) is x and nn.Sequential()(x) is x
+layer.forward = lambda input: "its own"
+assert layer(x) == nn.Sequential(layer)(x) == "its own"
+"""
+    subprocess.run([sys.executable, "-P", "-c", code], check=True, timeout=60)
+
+
 def test_hooks_run_inside_sequential():
     net = nn.Sequential(nn.Identity(), nn.Identity())
     assert net(1) == 1

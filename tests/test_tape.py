@@ -21,6 +21,50 @@ def leaf(x):
 # ---- what a run computes -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("f", [lambda h: h, lambda h: h.relu(), lambda h: h * 2, lambda h: h + h.tanh()])
+def test_memory_that_a_rule_shares_with_numpy_is_not_written(f):
+    given = np.array([1.0, -1.0], np.float32)
+
+    class Shared(fg.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 1
+
+        @staticmethod
+        def backward(ctx, g):
+            return fg.from_numpy(given)
+
+    x = leaf([1.0, 2.0])
+    h = f(x)
+    (Shared.apply(h) + Shared.apply(h)).sum().backward()
+    x.grad.zero_()
+    y = leaf([1.0, 2.0])
+    Shared.apply(f(y)).sum().backward()
+    y.grad.zero_()
+    assert given.tolist() == [1, -1]
+
+
+def test_a_gradient_that_is_read_again_is_not_written():
+    """Rules of one op may run in the memory of the gradient that arrived; not where a hook, `.grad` or a second rule reads it."""
+    x, w = leaf([1.0, -2.0]), leaf([3.0, 4.0])
+    seen = []
+    h = x * w
+    h.retain_grad()
+    h.register_hook(lambda g: seen.append(g))
+    y = h.exp()
+    given = fg.tensor([1.0, 10.0])
+    y.backward(given, retain_graph=True)
+    assert given.tolist() == [1, 10]
+    assert h.grad.tolist() == seen[0].tolist() == (given * y.detach()).tolist()
+    assert x.grad.tolist() == (h.grad * w.detach()).tolist()
+    assert w.grad.tolist() == (h.grad * x.detach()).tolist()
+    first = x.grad.clone()
+    (got,) = fg.autograd.grad(y, x, given, retain_graph=True)
+    assert got.tolist() == first.tolist()
+    y.backward(given)
+    assert x.grad.tolist() == (2 * first).tolist()
+
+
 def test_gradients_are_summed_over_consumers():
     x = leaf(3.0)
     y = x * x + x.sin() + x

@@ -317,8 +317,8 @@ cdef bint unshared(PyObject* held, int tensors) noexcept:
         return False
     if (<Tensor>held).flags & BOXED:
         return unshared(<PyObject*>(<Tensor>held).extra.inner, tensors + 1)
-    return (holders(<PyObject*>(<Tensor>held).storage) == tensors and (<Tensor>held).layout.c.flags & FG_DENSE
-            and not (<Tensor>held).flags & SPECIAL)
+    return (holders(<PyObject*>(<Tensor>held).storage) == tensors and (<Tensor>held).storage.owner is None
+            and (<Tensor>held).layout.c.flags & FG_DENSE and not (<Tensor>held).flags & SPECIAL)
 
 
 cdef int into_leaf(Leaf leaf, bint recording) except -1:
