@@ -16,7 +16,7 @@ MEGABYTE = 1_000_000
 
 
 def test_installed_size(record_property):
-    """A third of it is the kernels, compiled for each instruction set."""
+    """A quarter of it is the kernels, compiled for each instruction set."""
     size = startup.installed("fastgrad")
     record_property("bytes", size)
     assert size <= 10 * MEGABYTE

@@ -101,10 +101,10 @@ static void FN(less_targets)(const FN(targets) * to, int64_t i, T hit, T miss, T
     if (c != to->ignored) y[c * step] -= hit;
 }
 
-/* y = p times what the probabilities of a sample count in its gradient, and less the targets if `targets`.
+/* y = p times what the probabilities of a sample count in its gradient, and less the targets if `targets`. y may be p.
  * v: g, labels, weight */
-FG_ALWAYS_INLINE int FN(cross_entropy_grad)(fg_call *call, const T *restrict p, const fg_view *v, int targets) {
-    T *restrict y = call->v[0].data, divisor;
+FG_ALWAYS_INLINE int FN(cross_entropy_grad)(fg_call *call, const T *p, const fg_view *v, int targets) {
+    T *y = call->v[0].data, divisor;
     const T *g = v[0].data;
     int each = call->attrs->mode == FG_NONE;
     fg_blocks b = fg_around(call->v[0].lay, 1u << call->attrs->axis);
@@ -120,6 +120,7 @@ FG_ALWAYS_INLINE int FN(cross_entropy_grad)(fg_call *call, const T *restrict p, 
                 FN(shares)(call, &to, end, each ? g[end] / divisor : one, &hit, &miss);
                 if (hit + miss * all != scale) break;
             }
+            FG_IVDEP
             for (int64_t k = first * b.n; k < end * b.n; k++) y[k] = FN(weigh)(scale, p[k]);
             for (int64_t i = first; targets && i < end; i++) {
                 FN(shares)(call, &to, i, each ? g[i] / divisor : one, &hit, &miss);
@@ -133,6 +134,7 @@ FG_ALWAYS_INLINE int FN(cross_entropy_grad)(fg_call *call, const T *restrict p, 
             int64_t i = o * b.inner + j, at = o * b.n * b.inner + j;
             FN(shares)(call, &to, i, each ? g[i] / divisor : one, &hit, &miss);
             T scale = hit + miss * all;
+            FG_IVDEP
             for (int64_t k = 0; k < b.n; k++) y[at + k * b.inner] = FN(weigh)(scale, p[at + k * b.inner]);
             if (targets) FN(less_targets)(&to, i, hit, miss, y + at, b.inner);
         }

@@ -32,7 +32,9 @@
 #if defined(__GNUC__)
 #define FG_LIKELY(test) __builtin_expect(!!(test), 1)
 #define FG_NOINLINE __attribute__((noinline))
+#define FG_PREFETCH(p) __builtin_prefetch(p) /* may name what does not exist */
 #else
+#define FG_PREFETCH(p) (void)(p)
 #define FG_LIKELY(test) (test)
 #define FG_NOINLINE
 #endif

@@ -54,16 +54,19 @@ static void FN(times_factors)(T *restrict y, const T *restrict a, int64_t rows, 
     }
 }
 
-/* y = exp(x - m) for one block; returns its sum. */
-static T FN(exp_block)(T *restrict y, const T *restrict x, int64_t n, T m) {
+/* y = exp(x - m) for one block; returns its sum. While this computes, what lies `ahead` is brought from memory: the maximum of
+ * the next row would wait for it. */
+static T FN(exp_block)(T *restrict y, const T *restrict x, int64_t n, T m, int64_t ahead) {
     T sum = 0, lane[FN(LANES)] = {0};
     int64_t i = 0;
-    for (; i + FN(LANES) <= n; i += FN(LANES))
+    for (; i + FN(LANES) <= n; i += FN(LANES)) {
+        for (int j = 0; j < FN(LANES); j += 64 / (int)sizeof(T)) FG_PREFETCH(x + i + j + ahead);
         for (int j = 0; j < FN(LANES); j++) {
             T e = fg_exp_negative(x[i + j] - m);
             y[i + j] = e;
             lane[j] += e;
         }
+    }
     for (; i < n; i++) {
         y[i] = fg_exp_negative(x[i] - m);
         sum += y[i];
@@ -110,7 +113,7 @@ static void FN(exp_rows)(T *y, const T *x, int64_t rows, int64_t n, T *m, T *s) 
         tree.pushed = tree.top = 0;
         m[r] = FN(row)(x, n, 0, &FN(shift));
         for (int64_t i = 0; i < n; i += FN(BLOCK))
-            FN(push)(&tree, FN(exp_block)(y + i, x + i, n - i < FN(BLOCK) ? n - i : FN(BLOCK), m[r]), &FN(add));
+            FN(push)(&tree, FN(exp_block)(y + i, x + i, n - i < FN(BLOCK) ? n - i : FN(BLOCK), m[r], n), &FN(add));
         s[r] = FN(total)(&tree, &FN(add));
     }
 }

@@ -178,6 +178,32 @@ def test_a_label_out_of_range_is_an_error():
         F.cross_entropy(t(X), t(np.full(N, 4)))
 
 
+@pytest.mark.parametrize("shape", [(64, 10), (5, 1000), (4, 7, 30)], ids=str)
+def test_a_graph_that_is_kept_gives_the_same_gradient_again(shape):
+    """The last run may write the gradient over the probabilities; one that keeps the graph may not."""
+    r = np.random.default_rng(0)
+    x = fastgrad.tensor(r.normal(size=shape), requires_grad=True)
+    loss = F.cross_entropy(x, t(r.integers(0, shape[1], (shape[0], *shape[2:]))), label_smoothing=0.1)
+    first, second, third = (fastgrad.autograd.grad(loss, x, retain_graph=keep)[0] for keep in (True, True, False))
+    assert first.tolist() == second.tolist() == third.tolist()
+    with pytest.raises(RuntimeError, match="second time"):
+        loss.backward()
+
+
+def test_the_gradient_takes_the_place_of_the_probabilities():
+    x = fastgrad.zeros(256, 256, requires_grad=True)
+
+    def grown(**options):
+        x.grad = None
+        fastgrad.reset_peak_memory_stats()
+        before = fastgrad.memory_stats()["peak"]
+        F.cross_entropy(x, fastgrad.zeros(256, dtype=fastgrad.int64)).backward(**options)
+        return fastgrad.memory_stats()["peak"] - before
+
+    assert grown() < 1.5 * x.nbytes
+    assert grown(retain_graph=True) > 1.5 * x.nbytes
+
+
 def test_cross_entropy_gradient_is_softmax_minus_target():
     x = t(X, requires_grad=True)
     F.cross_entropy(x, t(LABELS), reduction="sum").backward()

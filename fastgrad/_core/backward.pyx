@@ -38,6 +38,7 @@ cdef Op SUM = declare("sum")
 cdef Op COPY = declare("copy")
 cdef Op CLONE = declare("clone")
 cdef Op WRITE = declare("write")
+cdef Op CROSS_ENTROPY_VJP = declare("cross_entropy_vjp")
 
 cdef enum:
     RUNS = 64                       # nested or concurrent backward runs
@@ -459,6 +460,7 @@ cdef int send_all(Node n, const rule_t* r, int first, int count, uint64_t needs)
     cdef PyObject* rule = r.call
     cdef PyObject* op = <PyObject*>(<Written>rule).op
     cdef edge_t* edge = n.edges + first
+    cdef Layout lay
     cdef Tensor out
     cdef int64_t work = 0
     cdef int k
@@ -484,7 +486,11 @@ cdef int send_all(Node n, const rule_t* r, int first, int count, uint64_t needs)
     try:
         for k in range(count):
             if needs >> k & 1:
-                out = new_tensor(dense_form(layout_of(<Node>edge[k].node, edge[k].at)), n.dtype)
+                lay, out = layout_of(<Node>edge[k].node, edge[k].at), None
+                if op == <PyObject*>CROSS_ENTROPY_VJP and n.state & N_SPENT:
+                    out = spent(n, BIT_Y + 1, lay)
+                if out is None:
+                    out = new_tensor(dense_form(lay), n.dtype)
                 made[k] = <PyObject*>out
                 raw_incref(made[k])
                 view_of(&v[k], out)
@@ -502,6 +508,21 @@ cdef int send_all(Node n, const rule_t* r, int first, int count, uint64_t needs)
         for k in range(count):
             raw_xdecref(made[k])
     return True
+
+
+cdef Tensor spent(Node n, int bit, Layout lay):
+    """What is saved under that bit, to be written over, where the tape alone holds it and will not ask for it again. Of 1024 x 1000
+    scores the softmax becomes the gradient: memory is what limits that loss, and this is half of what backward moves."""
+    cdef save_t* s
+    cdef int i
+    for i in range(n.nsaves):
+        s = &n.saves[i]
+        if s.bit == bit:
+            if s.storage == NULL or not fg_sole(s.storage) or <Layout>s.layout is not lay or s.dtype != n.dtype:
+                return None
+            (<Storage>s.storage).version += 1       # should the run fail before this node is freed: the save is refused then
+            return make_tensor(<Storage>s.storage, lay, s.data, s.dtype)
+    return None
 
 
 cdef inline void nothing(fg_view* v) noexcept:
@@ -710,6 +731,7 @@ cdef object run(list outputs, list gradients, list wanted, bint keep, int create
                 if not restricted or (<Node>n).state & N_NEEDED:
                     if watched:
                         token = watch.node_begins(<Node>n)
+                    (<Node>n).state = (<Node>n).state & ~N_SPENT if keep else (<Node>n).state | N_SPENT
                     visit(<Node>n, wanted, got, create, fill_leaves, restricted)
                     if watched:
                         watch.range_ends(token)

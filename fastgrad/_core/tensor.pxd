@@ -96,6 +96,7 @@ cdef enum:
     N_LEAF = 1
     N_FREED = 2                         # a backward run without retain_graph took its saves; a leaf: its data was replaced
     N_NEEDED = 4                        # during a run: leads to a wanted node
+    N_SPENT = 8                         # its last visit: nobody will ask for its saves again
 
 cdef class Leaf(Node):
     # The node of a leaf that requires grad; graphs hold this, never the leaf itself.
