@@ -46,7 +46,7 @@ class Pair(Function):
     @staticmethod
     def backward(ctx, ga, gb):
         a, x = ctx.saved_tensors
-        both = x.new_zeros(2, N)
+        both = (ga * a).new_zeros(2, N)  # a batch where one of them is
         both[0] = ga * a / 2
         both[1].copy_(gb * x * 2)
         return both.sum(0)
