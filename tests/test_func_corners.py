@@ -175,3 +175,26 @@ def test_a_backward_of_ones_own_may_write_into_a_view_under_forward_mode():
     x = fg.tensor([1.0, 2.0], dtype=fg.float64)
     assert F.hvp(lambda x: Cube.apply(x).sum(), x, fg.ones_like(x)).tolist() == [6.0, 12.0]
     assert F.jvp(F.grad(lambda x: Cube.apply(x).sum()), (x,), (fg.ones_like(x),))[1].tolist() == [6.0, 12.0]
+
+
+def test_a_buffer_filled_through_views_has_derivatives_of_third_order():
+    """Whether the gradient of a write is dense, or what it wrote into stands for a batch, is of no matter."""
+
+    def filled(x):
+        b = fg.zeros_like(x)
+        b[0] = x[1] * x[2]
+        b[1:] = x[:3] ** 3
+        return b
+
+    def formula(x):
+        return fg.cat([x[1:2] * x[2:3], x[:3] ** 3])
+
+    x, v = t(A), t(V)
+    for derivative in (
+        lambda f: F.linearize(lambda x: F.jacfwd(f)(x) @ x, x)[1](v),
+        lambda f: F.grad(lambda x: (F.jacfwd(f)(x) @ x).sum())(x),
+        lambda f: F.hvp(lambda x: (F.jvp(f, (x,), (x.sin(),))[1] * x).sum(), x, v),
+        lambda f: F.hvp(lambda x: F.jacrev(lambda x: F.jvp(f, (x,), (x.sin(),))[1])(x).sum(), x, v),
+        lambda f: F.grad(lambda x: (F.jacfwd(lambda x: F.hvp(lambda x: f(x).sum(), x, v))(x) @ x).sum())(x),
+    ):
+        np.testing.assert_allclose(derivative(filled).numpy(), derivative(formula).numpy(), rtol=1e-11, atol=1e-12)

@@ -151,6 +151,37 @@ def test_the_mode_is_found_out_once_for_arguments_of_a_shape():
     assert len(calls) == 4
 
 
+A, B = matrix(64, 64, seed=1), matrix(64, 64, seed=2)
+CHOICES = {
+    # Rows of a matrix are dense where it is applied as a linear layer does, from the end; else from the beginning.
+    "linear layers": (lambda x: linear(linear(x, A).tanh(), B), 64, "reverse"),
+    "matrices on the left": (lambda x: B @ (A @ x).tanh(), 64, "reverse"),
+    "matrices on the right": (lambda x: (x @ A).tanh() @ B, 64, "forward"),
+    "transposed on the right": (lambda x: (x @ A.T).tanh() @ B.T, 64, "reverse"),
+    # Unit vectors meet a matrix at one end alone.
+    "a last function": (lambda x: linear(linear(x, A).tanh(), B).tanh(), 64, "forward"),
+    "a first function": (lambda x: linear(linear(x.tanh(), A).tanh(), B), 64, "reverse"),
+    # Without products the numbers of inputs and outputs decide.
+    "more outputs": (lambda x: (x[:, None] * x).sin(), 8, "forward"),
+    "as many": (lambda x: x.sin(), 8, "reverse"),
+    "fewer outputs": (lambda x: x[:3].sin(), 8, "reverse"),
+    "a constant": (lambda x: fg.ones(9), 8, "reverse"),
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_the_mode_that_costs_less_is_chosen(name):
+    f, n, expected = CHOICES[name]
+    seen = []
+    jacobian = F.jacobian(lambda x: seen.append(x.requires_grad) or f(x))
+    x = fg.linspace(-1, 1, n, dtype=A.dtype)
+    found = jacobian(x)
+    np.testing.assert_allclose(found.numpy(), F.jacrev(f)(x).numpy(), rtol=1e-5, atol=1e-5)
+    jacobian(x)
+    assert ("reverse" if seen[-1] else "forward") == expected
+    assert len(seen) == (2 if expected == "reverse" else 3)
+
+
 def rosenbrock(x):
     return (100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2).sum()
 

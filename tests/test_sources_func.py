@@ -83,3 +83,25 @@ def test_the_sensitivity_of_a_decay_to_its_rate():
     np.testing.assert_allclose(F.grad(decay)(k).item(), expected, rtol=1e-12)
     _, curvature = F.jvp(F.jacfwd(decay), (k,), (t(1.0),))
     np.testing.assert_allclose(curvature.item(), n * (n - 1) * h * h * 2.0 * (1 - 0.7 * h) ** (n - 2), rtol=1e-11)
+
+
+@pytest.mark.parametrize("mode", ["jvp", "jacfwd"])
+def test_forward_mode_takes_the_memory_of_one_step_however_many_there_are(mode):
+    """A body that falls with drag: both derivatives, by gravity and drag, run beside the values."""
+
+    def peak(steps):
+        def height(p):
+            h, speed = fg.zeros(500, dtype=f64), fg.ones(500, dtype=f64)
+            for _ in range(steps):
+                speed = speed - 0.01 * (p[0] + p[1] * speed * speed.abs())
+                h = h + 0.01 * speed
+            return h
+
+        p = t([9.81, 0.02])
+        fg.empty_cache()
+        fg.reset_peak_memory_stats()
+        before = fg.memory_stats()["allocated"]
+        F.jacfwd(height)(p) if mode == "jacfwd" else F.jvp(height, (p,), (p,))
+        return fg.memory_stats()["peak"] - before
+
+    assert peak(10) == peak(300) > 0

@@ -10,7 +10,7 @@ from libc.string cimport memmove
 
 from .levels cimport *
 from .promote cimport cast, common_dtype, wanted_dtype
-from .shape cimport expand_to, swapped, unsqueezed
+from .shape cimport contiguous_of, expand_to, swapped, unsqueezed
 from .tensor cimport *
 from .views cimport apply_view, apply_views
 
@@ -212,7 +212,10 @@ cdef object in_front(Op op, Attrs a, uint32_t level, int64_t size, list logical)
             values.append(None)
             continue
         x = physical(<Tensor>t, level, size)
-        values.append(unsqueezed(x, 1) if numbers and op.batch != PATTERN else x)
+        if op.batch == PATTERN:             # of dense memory: one base for the whole batch is repeated
+            values.append(contiguous_of(x))
+        else:
+            values.append(unsqueezed(x, 1) if numbers else x)
     b.c.axis += 1
     b.c.axes <<= 1
     if op.batch == PATTERN:

@@ -173,8 +173,9 @@ def unwrite(Tensor g, Layout base, Layout new, Attrs a, needs):
     cdef PyObject* xs[2]
     cdef int64_t extent = 1
     cdef int k
-    cdef bint spread = not base.c.flags & FG_DENSE
-    flat = g
+    # A number that stands for a whole base, zeros where it has no tangent, was laid out first.
+    cdef bint spread = not base.c.flags & (FG_DENSE | FG_OVERLAP)
+    flat = contiguous_of(g)         # it becomes a base in its turn
     if spread:              # the pattern is one over the base's own memory: lay g out the same way
         for k in range(base.c.ndim):
             extent += (base.c.shape[k] - 1) * base.c.stride[k]

@@ -60,15 +60,17 @@ def _assembled(blocks, shape, structure, single):
     return unflatten(shape, [part[0] for part in parts] if single else parts)
 
 
-def _by_reverse(who, func, chosen, args, kwargs, has_aux=False, chunk_size=None, unless_tall=False):
-    """(the Jacobian, aux) from its rows, by pullbacks of unit vectors; None where there would be more rows than columns and
-    that is not wanted. chosen: what `picked` found."""
+def _by_reverse(who, func, chosen, args, kwargs, has_aux=False, chunk_size=None, unless_dearer=False):
+    """(the Jacobian, aux) from its rows, by pullbacks of unit vectors; None where its columns would cost less and that is asked.
+    chosen: what `picked` found."""
     single, numbers, leaves, structure = chosen
     values = unflatten(structure, leaves)
     recorded = Recorded(who, lambda *xs: func(*replaced(args, numbers, xs), **kwargs), values, has_aux)
     ys, xs = recorded.outputs, recorded.reverse.inputs
-    if unless_tall and _size(ys) > _size(xs):
-        return None
+    if unless_dearer:
+        row, column = recorded.reverse.costs(ys)
+        if row * _size(ys) > column * _size(xs):
+            return None
     aux = tree_map(recorded.reverse.outside, recorded.aux)
     if len(ys) == 1 and ys[0].numel() == 1:
         pulled = recorded.pull([_core.functions["ones_like"](ys[0])], keep=False)
@@ -151,7 +153,8 @@ def jacfwd(func, argnums=0, has_aux=False, *, randomness="error", chunk_size=Non
 
 
 def jacobian(func, argnums=0, mode="auto", *, chunk_size=None):
-    """The Jacobian in the mode that costs less: reverse where there are at most as many outputs as inputs, else forward.
+    """The Jacobian in the mode that costs less: by rows where there are fewer outputs than inputs, else by columns, but for what
+    products with unit vectors save, which are rows of a matrix: those that make an output, or take an input.
 
     mode: "auto", "reverse" or "forward"; the rest as for `jacrev`. What the function that this returns has found out about
     arguments of some shapes it keeps: a first call that ends in forward mode evaluates func once more than later ones.
@@ -162,20 +165,20 @@ def jacobian(func, argnums=0, mode="auto", *, chunk_size=None):
     """
     if mode not in ("auto", "reverse", "forward"):
         raise ValueError(f"jacobian: mode must be 'auto', 'reverse' or 'forward', got {mode!r}")
-    tall = set()  # the shapes of arguments for which there were more outputs than inputs
+    by_rows = {}  # shapes of arguments -> whether reverse mode costs less
 
     @functools.wraps(func)
     def jacobian_of(*args, **kwargs):
         chosen = picked(args, argnums, "jacobian")
-        if mode == "auto":
-            shapes = tuple([x.shape for x in chosen[2]])
-        if mode == "reverse" or (mode == "auto" and shapes not in tall):
-            found = _by_reverse(
-                "jacobian", func, chosen, args, kwargs, chunk_size=chunk_size, unless_tall=mode == "auto"
-            )
+        shapes = tuple([x.shape for x in chosen[2]]) if mode == "auto" else None
+        known = by_rows.get(shapes, mode != "forward")
+        if known:
+            choosing = mode == "auto" and shapes not in by_rows
+            found = _by_reverse("jacobian", func, chosen, args, kwargs, chunk_size=chunk_size, unless_dearer=choosing)
+            if choosing:
+                by_rows[shapes] = found is not None
             if found is not None:
                 return found[0]
-            tall.add(shapes)
         return _by_forward("jacobian", func, chosen, args, kwargs, chunk_size=chunk_size)[0]
 
     return jacobian_of
