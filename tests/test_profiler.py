@@ -14,8 +14,9 @@ import pytest
 
 import fastgrad as fg
 from fastgrad.profiler import compare, profile, record_function
-from fastgrad.profiler._roofline import SIZES, _Labels, ceilings, meet
+from fastgrad.profiler._roofline import SIZES, _Labels, ceilings
 from fastgrad.utils.data import DataLoader, TensorDataset
+from fastgrad.viz._draw import meet
 
 F = fg.nn.functional
 

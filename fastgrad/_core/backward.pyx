@@ -105,6 +105,14 @@ cdef int append(order_t* o, PyObject* node) except -1:
     return 0
 
 
+cdef int raise_freed(Node n) except -1:
+    lines = watch.differentiated(n) if thread().special & WATCHED else ""
+    raise RuntimeError(
+        f"{n.op.name}: trying to backward through the graph a second time, but its saved values were freed by the first; pass "
+        f"retain_graph=True to the first call, or detach() what an earlier step made"
+        + (lines or "; inside `with fastgrad.detect_anomaly():` this message names both lines"))
+
+
 cdef int sort(order_t* o, list outputs, uint32_t run, bint freed=False) except -1:
     """Appends every node that the outputs depend on, inputs first, and stamps it with this run. freed: nodes whose saves are gone
     are no error.
@@ -132,8 +140,7 @@ cdef int sort(order_t* o, list outputs, uint32_t run, bint freed=False) except -
                     raise RuntimeError("backward: the data of a leaf was replaced by data of another shape or dtype after this "
                                        "graph was recorded; run the forward pass again")
                 if n.state & N_FREED and not freed:
-                    raise RuntimeError(f"{n.op.name}: trying to backward through the graph a second time, but its saved values "
-                                       f"were freed by the first; pass retain_graph=True to the first call")
+                    raise_freed(n)
                 n.run = run
                 n.state &= ~N_NEEDED
                 if depth == room:
