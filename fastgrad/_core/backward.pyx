@@ -384,12 +384,16 @@ cdef object call_rule(Node n, const rule_t* r, uint64_t needs, bint recording):
             filled += 1
         held = None
         if rule is not None:
-            k = r.nargs - rule.takes_attrs - rule.takes_needs
-            return apply(rule.op, args, k, None if k == r.nargs else <Attrs>args[r.nargs - 1])
+            i = r.nargs - rule.takes_attrs - rule.takes_needs
+            for k in range(i):
+                if args[k] == <PyObject*>None:          # an input left out
+                    raw_decref(args[k])
+                    args[k] = NULL
+            return apply(rule.op, args, i, None if i == r.nargs else <Attrs>args[r.nargs - 1])
         return PyObject_Vectorcall(r.call, args, <size_t>r.nargs, NULL)
     finally:
         for k in range(filled):
-            raw_decref(args[k])
+            raw_xdecref(args[k])
 
 
 cdef int send_written(Node n, int i, const rule_t* r, bint last) except -1:
