@@ -51,8 +51,8 @@ SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
 
 
 # What runs at every operation. The rest is made small, by 40% of its size: a step of a tiny network takes 1% more
-# instructions with it, an index 3%. What `watch` does at every operation is to look for NaN, a loop that -Os leaves scalar.
-FAST = {"backward", "call", "linalg", "memory", "multi", "plan", "program", "tensor", "watch"}
+# instructions with it, an index 3%.
+FAST = {"backward", "call", "linalg", "memory", "multi", "plan", "program", "tensor"}
 
 
 def compile_args(fast=True):

@@ -369,9 +369,6 @@ cdef object cross_entropy_of_probabilities(Tensor x, Tensor p, Tensor weight, ob
     cdef int ndim = x.layout.c.ndim
     cdef int axis = 1 if ndim > 1 else 0
     if not same_shape(x.layout, p.layout):
-        if p.layout.c.ndim == x.layout.c.ndim - 1:
-            raise DTypeError(f"cross_entropy: labels must be integers, got {dtype_of(p.dtype).name}: convert them with .long() (only "
-                             f"probabilities, of the shape of the scores {tuple(shape_of(x.layout))}, may be {dtype_of(p.dtype).name})")
         broadcast_loss("cross_entropy", x, p, False)
     if smoothing:
         p = p * (1 - smoothing) + smoothing / x.shape[axis]
@@ -979,8 +976,7 @@ cdef int update_running(Tensor mean, Tensor var, Tensor m, Tensor v, double mome
     cdef PyObject* xs[2]
     if mean.dtype != m.dtype or var.dtype != m.dtype or not mean.layout.c.flags & var.layout.c.flags & FG_DENSE:
         raise DTypeError(f"batch_norm: the running statistics must be dense and of the input's dtype {dtype_of(m.dtype).name}, "
-                         f"got {dtype_of(mean.dtype).name} and {dtype_of(var.dtype).name}: convert the input with .float(), or the "
-                         f"model with .double()")
+                         f"got {dtype_of(mean.dtype).name} and {dtype_of(var.dtype).name}")
     ys[0] = <PyObject*>mean
     ys[1] = <PyObject*>var
     xs[0] = <PyObject*>m

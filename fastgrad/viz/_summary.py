@@ -3,7 +3,6 @@
 from fastgrad._core import Tensor
 from fastgrad._core._costs import flops_of
 from fastgrad._core.watch import Watcher
-from fastgrad.nn import Module
 from fastgrad.viz._draw import html_table, table
 
 
@@ -82,12 +81,6 @@ def summary(model, *inputs):
           2      Linear      32×10          650    41 k
         parameters 4,810 (4,810 trainable), 305 k FLOP forward, 8 KiB saved for backward
     """  # noqa: RUF002
-    if not isinstance(model, Module):
-        raise TypeError(f"summary: expected a Module, got {type(model).__name__}")
-    if any(isinstance(x, tuple | list) and all(type(n) is int for n in x) for x in inputs):
-        raise TypeError(
-            "summary: expected inputs, not their shapes; pass fastgrad.zeros of that shape, the batch in front"
-        )
     outputs = {}
     handles = [
         module.register_forward_hook(lambda m, _, y: outputs.setdefault(m, []).append(_shape(y)))
