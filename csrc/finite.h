@@ -13,16 +13,14 @@
 
 FG_VECTORS static int fg_finite32(const uint32_t *x, int64_t n) {
     uint32_t odd = 0;
-    for (int64_t i = 0; i < n; i++)
-        odd |= (x[i] & 0x7F800000u) == 0x7F800000u;
+    for (int64_t i = 0; i < n; i++) odd |= (x[i] & 0x7F800000u) == 0x7F800000u;
     return odd == 0;
 }
 
 /* The high halves hold the exponents, and are numbers that every instruction set compares. */
 FG_VECTORS static int fg_finite64(const uint64_t *x, int64_t n) {
     uint32_t odd = 0;
-    for (int64_t i = 0; i < n; i++)
-        odd |= ((uint32_t)(x[i] >> 32) & 0x7FF00000u) == 0x7FF00000u;
+    for (int64_t i = 0; i < n; i++) odd |= ((uint32_t)(x[i] >> 32) & 0x7FF00000u) == 0x7FF00000u;
     return odd == 0;
 }
 
