@@ -9,8 +9,7 @@
 static void fg_unexpected_keyword(const char *function, PyObject *key, PyObject **const argnames[]) {
     PyObject *near = PyImport_ImportModule("fastgrad._near"), *names = PyList_New(0), *none = NULL;
     for (; names != NULL && *argnames != NULL; argnames++) {
-        if (PyList_Append(names, **argnames) < 0)
-            Py_CLEAR(names);
+        if (PyList_Append(names, **argnames) < 0) Py_CLEAR(names);
     }
     if (near != NULL && names != NULL)
         none = PyObject_CallMethod(near, "unexpected", "sOO", function, key, names); /* raises */

@@ -34,9 +34,15 @@ def saved_value_overwritten():
     y.sum().backward()
 
 
-def saved_value_overwritten_under_detect_anomaly():
-    with fg.detect_anomaly():
-        saved_value_overwritten()
+def under_detect_anomaly(mistake):
+    def run():
+        with fg.detect_anomaly():
+            mistake()
+
+    return run
+
+
+saved_value_overwritten_under_detect_anomaly = under_detect_anomaly(saved_value_overwritten)
 
 
 def value_read_in_a_compiled_function():
@@ -66,14 +72,28 @@ MISTAKES = {
         backward_twice,
         RuntimeError,
         "sum: trying to backward through the graph a second time, but its saved values were freed by the first; pass "
-        "retain_graph=True to the first call",
+        "retain_graph=True to the first call, or detach() what an earlier step made; inside `with fastgrad.detect_anomaly():` "
+        "this message names both lines",
+    ),
+    "backward twice, with its lines": (
+        under_detect_anomaly(backward_twice),
+        RuntimeError,
+        "sum: trying to backward through the graph a second time, but its saved values were freed by the first; pass "
+        "retain_graph=True to the first call, or detach() what an earlier step made: it was called at FILE:LINE, and "
+        "differentiated at FILE:LINE",
     ),
     "nothing requires grad": (
         lambda: fg.ones(2).sum().backward(),
         RuntimeError,
         NO_HISTORY
-        + "nothing it was computed from requires grad (call requires_grad_() on the inputs), or that part ran under "
-        "no_grad(), after detach() or in NumPy",
+        + "nothing it was computed from requires grad (call requires_grad_() on the inputs), or the chain to it was cut, by "
+        "no_grad(), detach(), a cast to integers, a comparison, argmax or NumPy; inside `with fastgrad.detect_anomaly():` this "
+        "message names the line that cut it",
+    ),
+    "the chain was cut": (
+        under_detect_anomaly(lambda: leaf(2, 2).argmax(1).float().sum().backward()),
+        RuntimeError,
+        NO_HISTORY + "the chain was cut: argmax has no derivative at FILE:LINE",
     ),
     "an integer": (
         lambda: leaf(2).argmax().backward(),
@@ -269,6 +289,56 @@ def test_an_error_of_a_custom_backward_names_the_line_of_forward_under_detect_an
     (note,) = caught.value.__notes__
     line = int(re.search(r"test_teaching_errors\.py:(\d+)", note)[1])
     assert "y = WrongShape.apply(leaf(2))" in Path(__file__).read_text().splitlines()[line - 1]
+
+
+def no_grad_around(w):
+    with fg.no_grad():
+        h = w * 2
+    return h.sum()
+
+
+@pytest.mark.parametrize(
+    ("forward", "cause", "line"),
+    [
+        (no_grad_around, "mul ran under no_grad()", "h = w * 2"),
+        (lambda w: (w.exp().detach() * 2).sum(), "detach() before mul", "exp().detach()"),
+        (lambda w: w.exp().detach(), "detach() of it", None),
+        (lambda w: (w.exp() > 1).float().mean(), "gt has no derivative", "exp() > 1"),
+        (lambda w: w.exp().long().float().sum(), "to has no derivative", "exp().long()"),
+        (lambda w: fg.ones(2).exp().sum(), "nothing it was computed from requires grad", None),
+    ],
+)
+def test_where_the_chain_was_cut(forward, cause, line):
+    w = leaf(2)
+
+    def fail():
+        with fg.detect_anomaly():
+            forward(w).backward(fg.ones(2) if cause.endswith("of it") else None)
+
+    with pytest.raises(RuntimeError) as caught:
+        fail()
+    assert f": {cause}" in str(caught.value)
+    if line is not None:
+        number = int(re.search(r"test_teaching_errors\.py:(\d+)", str(caught.value))[1])
+        assert line in Path(__file__).read_text().splitlines()[number - 1]
+
+
+def test_both_lines_of_a_graph_that_was_differentiated_before():
+    with pytest.raises(RuntimeError) as caught:
+        under_detect_anomaly(backward_twice)()
+    lines = Path(__file__).read_text().splitlines()
+    called, first = (
+        lines[int(n) - 1].strip() for n in re.findall(r"test_teaching_errors\.py:(\d+)", str(caught.value))
+    )
+    assert (called, first) == ("y = leaf(2).exp().sum()", "y.backward()")
+
+
+def test_assignment_to_a_leaf_is_not_called_copy_alone():
+    w = leaf(2)
+    for write in (lambda: w.__setitem__(0, 1.0), lambda: w.fill_(1.0)):
+        with pytest.raises(RuntimeError, match=r"copy_ \(or fill_, or an item assignment\): a (view of a )?leaf"):
+            write()
+    assert w.tolist() == [1, 1]
 
 
 @pytest.mark.parametrize(

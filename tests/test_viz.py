@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import fastgrad as fg
-from fastgrad.viz import explain_backward, graph, summary
+from fastgrad.viz import explain_backward, graph, summary, to_flat_numpy
+from fastgrad.viz._draw import GRADIENT, VALUE, shared, text_width
 
 F = fg.nn.functional
 
@@ -198,6 +199,34 @@ def test_nothing_overlaps():
         for i, (x, y, w, h) in enumerate(boxes):
             for u, v, s, t in boxes[i + 1 :]:
                 assert x + w <= u or u + s <= x or y + h <= v or v + t <= y
+
+
+def test_numbers_beside_wires_do_not_cover_each_other():
+    def loss(W, x):  # a support vector machine, whose weights are used twice
+        scores = W @ x
+        return F.relu(scores - scores[1] + 1).sum() - 1 + 0.1 * (W**2).sum()
+
+    drawn = graph(loss, number([[1.0, 2.0], [0.5, -1.0], [2.0, 1.0]]), fg.tensor([1.0, -1.0], dtype=fg.float64))
+    boxes = []
+    for text in ET.fromstring(drawn.to_svg()).iter("{http://www.w3.org/2000/svg}text"):
+        if text.get("fill") in (VALUE, GRADIENT):
+            x, y, wide = float(text.get("x")), float(text.get("y")), text_width(text.text)
+            boxes.append((x - wide / 2, y - 10, x + wide / 2, y + 2))
+    assert len(boxes) > 30
+    for k, box in enumerate(boxes):
+        assert shared(box, boxes[:k]) < 0.05 * (box[2] - box[0]) * 12
+
+
+def test_what_cannot_be_drawn_is_refused():
+    x = number(2.0)
+    with pytest.raises(TypeError, match="graph: expected a Tensor, a function or a Module, got int"):
+        graph(3)
+    with pytest.raises(ValueError, match="depth should be None or an integer from 0 on, got -1"):
+        graph(x * x, depth=-1)
+    with pytest.raises(TypeError, match="explain_backward: expected a Tensor, got int"):
+        explain_backward(3)
+    with pytest.raises(TypeError, match="to_flat_numpy: expected a function or a Module, got int"):
+        to_flat_numpy(3)
 
 
 def test_names_are_escaped():

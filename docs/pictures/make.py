@@ -45,6 +45,22 @@ def gates():
     return graph(lambda x, y, z: fg.maximum(x, y) * z + x, number(4.0), number(5.0), number(2.0))
 
 
+def relu_of_a_vector():
+    def loss(x, upstream):
+        return (F.relu(x) * upstream).sum()
+
+    return graph(loss, fg.tensor([1.0, -2.0, 3.0, -1.0], requires_grad=True), fg.tensor([4.0, -1.0, 5.0, 9.0]))
+
+
+def product_of_matrices():
+    def loss(X, W, upstream):
+        return ((X @ W) * upstream).sum()
+
+    X = fg.tensor([[2.0, 1.0, -3.0], [-3.0, 4.0, 2.0]], requires_grad=True)
+    W = fg.tensor([[3.0, 2.0, 1.0, -1.0], [2.0, 1.0, 3.0, 2.0], [3.0, 2.0, 1.0, -2.0]], requires_grad=True)
+    return graph(loss, X, W, fg.tensor([[2.0, 3.0, -3.0, 9.0], [-8.0, 1.0, 4.0, 6.0]]))
+
+
 class Block(fg.nn.Module):
     """A residual block."""
 
@@ -69,6 +85,8 @@ PICTURES = {
     "neuron.svg": lambda: neuron().to_svg(),
     "dead-neuron.svg": lambda: dead_neuron().to_svg(),
     "gates.svg": lambda: gates().to_svg(),
+    "relu.svg": lambda: relu_of_a_vector().to_svg(),
+    "matmul.svg": lambda: product_of_matrices().to_svg(),
     "residual-net.svg": lambda: residual_net().to_svg(),
     "residual-net-collapsed.svg": lambda: residual_net().collapsed(1).to_svg(),
 }

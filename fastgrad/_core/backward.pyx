@@ -175,8 +175,11 @@ cdef int raise_freed(Node n) except -1:
     if n.state & N_LEAF:
         raise RuntimeError("backward: the data of a leaf was replaced by data of another shape or dtype after this graph was "
                            "recorded; run the forward pass again")
-    raise RuntimeError(f"{n.op.name}: trying to backward through the graph a second time, but its saved values were freed by the "
-                       f"first; pass retain_graph=True to the first call")
+    lines = watch.differentiated(n) if thread().special & WATCHED else ""
+    raise RuntimeError(
+        f"{n.op.name}: trying to backward through the graph a second time, but its saved values were freed by the first; pass "
+        f"retain_graph=True to the first call, or detach() what an earlier step made"
+        + (lines or "; inside `with fastgrad.detect_anomaly():` this message names both lines"))
 
 
 # ---- gradients under way -------------------------------------------------------------------------------------------

@@ -57,8 +57,12 @@ cdef int raise_no_history(Tensor y, str who) except -1:
     elif not thread().recording:
         why = "recording is off here: this line, or the one that computed it, is inside no_grad() or inference_mode()"
     else:
-        why = ("nothing it was computed from requires grad (call requires_grad_() on the inputs), or that part ran under "
-               "no_grad(), after detach() or in NumPy")
+        why = ("nothing it was computed from requires grad (call requires_grad_() on the inputs), or the chain to it was cut, by "
+               "no_grad(), detach(), a cast to integers, a comparison, argmax or NumPy")
+    if thread().special & WATCHED:
+        why = watch.cut(y) or why
+    elif fg_is_real(y.dtype):
+        why += "; inside `with fastgrad.detect_anomaly():` this message names the line that cut it"
     raise RuntimeError(f"{who}: element 0 of tensors does not require grad and does not have a grad_fn: {why}")
 
 

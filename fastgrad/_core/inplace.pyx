@@ -115,7 +115,7 @@ cdef int check_target(Op op, Tensor t, Tensor root, list operands, bint taped) e
     cdef int i, k, j
     cdef int64_t d
     cdef Tensor o
-    name = op.name + "_"
+    name = "copy_ (or fill_, or an item assignment)" if op is COPY else op.name + "_"
     if t.storage.readonly:
         raise RuntimeError(f"{name}: the target shares memory that is read-only; clone() it first")
     if t.layout.c.flags & FG_OVERLAP:

@@ -215,6 +215,8 @@ cdef struct watch_t:
     object (*module)(object module, tuple args, dict kwargs)
     int (*recorded)(Op op, Node n) except -1            # by an operation in place, whose kernel has run
     str (*modified)(Node n, void* storage)              # in words: where n saved it, and where it was written since
+    str (*differentiated)(Node n)                       # in words: where n's op was called, and its gradient computed
+    str (*cut)(Tensor t)                                # in words: where what t was made from lost its history
     # of a compiled function: one of its calls, with the layouts of its operands; kernel_ends() follows
     int64_t (*call_begins)(object what, int dtype, PyObject** lays, int nout, int nin, Attrs a, object line, str phase) except -2
 cdef watch_t watch

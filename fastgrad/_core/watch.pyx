@@ -22,6 +22,10 @@ import weakref
 cdef extern from "clock.h":
     int64_t fg_ticks() noexcept
 
+cdef extern from "finite.h":
+    bint fg_finite32(const uint32_t* x, int64_t n) noexcept
+    bint fg_finite64(const uint64_t* x, int64_t n) noexcept
+
 cdef extern from "Python.h":
     ctypedef struct PyFrameObject
     PyFrameObject* PyEval_GetFrame()                # borrowed
@@ -52,6 +56,9 @@ cdef struct event_t:
     int32_t parent                      # the event around this one, -1
     uint8_t kind, dtype, nout, nin
     bint inherits                       # a module whose forward is of this package: no line of the user's is inside
+
+cdef enum:
+    MOST_CHAINS = 1 << 16
 
 cdef enum:
     A_LINE = -2         # in place of an offset: the code is a (file, line)
@@ -140,6 +147,9 @@ cdef class Watcher:
     cdef readonly object check          # called with a description of each output that is not finite, or None
     cdef dict origins                   # with check: address of a node -> where its op ran
     cdef dict writes                    # with check: address of a storage -> (the op that wrote it in place last, line)
+    cdef dict differentiated            # with check: address of a node -> the line of the last backward pass that ran it
+    cdef object differentiates          # with check: the line of the backward pass under way
+    cdef dict chains                    # with check: birth of a storage -> None where its tensor had a history, or (why, line)
     cdef readonly object failed         # with check: (op, modules, line) of the node whose backward an exception left
     cdef readonly bint full, running
     cdef Watcher outer                  # the watcher that was on before
@@ -148,7 +158,7 @@ cdef class Watcher:
 
     def __cinit__(self, *, bint keep=False, bint lines=True, int64_t limit=1000000, check=None):
         self.keep, self.lines, self.limit, self.open = keep or check is not None, lines, limit, -1
-        self.check, self.origins, self.writes = check, {}, {}
+        self.check, self.origins, self.writes, self.differentiated, self.chains = check, {}, {}, {}, {}
 
     def __dealloc__(self):
         cdef int64_t k
@@ -366,6 +376,36 @@ cdef class Watcher:
             to[i] = t
         self.nthings += n
 
+    cdef int follow(self, int64_t k, Op op, PyObject** xs, int n, object result) except -1:
+        """Notes which results have a history, and why others have none although an input had: what `cut` tells."""
+        cdef Tensor x, y
+        cdef int i
+        cdef object why = None
+        cdef tuple outs = (result,) if type(result) is Tensor else result
+        if thread().runs:
+            return 0
+        if len(self.chains) > MOST_CHAINS:
+            self.chains.clear()
+        for y in outs:
+            if y is not None and y.flags & REQUIRES_GRAD:
+                self.chains[y.storage.birth] = None
+                return 0
+        for i in range(n):
+            x = None if xs[i] == NULL else <Tensor>xs[i]
+            if x is None:
+                continue
+            if x.flags & REQUIRES_GRAD:
+                reason = f"{op.name} has no derivative" if thread().recording else f"{op.name} ran under no_grad()"
+                why = reason, self.here(k)[1]
+            elif x.storage.birth in self.chains:
+                why = self.chains[x.storage.birth] or (f"detach() before {op.name}", self.here(k)[1])
+            if why is not None:
+                break
+        for y in outs:
+            if y is not None and why is not None:
+                self.chains[y.storage.birth] = why
+        return 0
+
     cdef int writing(self, int64_t k, Op op, PyObject** ys, int nys, PyObject** xs, int n) except -1:
         """Notes where memory is written that was there before: by an operation in place, or an optimiser."""
         cdef int i
@@ -488,22 +528,14 @@ cdef class Watcher:
 
 
 cdef bint is_finite(Tensor t) noexcept:
-    """Whether no element is NaN or infinite: a pass over the exponents that the compiler turns into vectors."""
-    cdef const uint32_t* f = <const uint32_t*>t.data
-    cdef const uint64_t* d = <const uint64_t*>t.data
-    cdef int64_t i, n = t.layout.c.size
-    cdef uint32_t bad = 0
-    cdef uint64_t bad64 = 0
+    """Whether no element is NaN or infinite."""
+    cdef int64_t n = t.layout.c.size
     if not t.layout.c.flags & FG_DENSE:
         return True
     if t.dtype == FG_F32:
-        for i in range(n):
-            bad |= (f[i] & <uint32_t>0x7F800000) == <uint32_t>0x7F800000
-        return bad == 0
+        return fg_finite32(<const uint32_t*>t.data, n)
     if t.dtype == FG_F64:
-        for i in range(n):
-            bad64 |= (d[i] & <uint64_t>0x7FF0000000000000) == <uint64_t>0x7FF0000000000000
-        return bad64 == 0
+        return fg_finite64(<const uint64_t*>t.data, n)
     return True
 
 
@@ -545,6 +577,8 @@ cdef object watched_apply(Op op, PyObject** xs, int n, Attrs a):
                 break
     if node is not None:
         w.note(k, node)
+    if w.check is not None:
+        w.follow(k, op, xs, n, y)
     w.pop(k)
     return y
 
@@ -614,6 +648,23 @@ cdef str modified(Node n, void* storage):
     return text
 
 
+cdef str differentiated(Node n):
+    cdef Watcher w = <Watcher>thread().watcher
+    called = w.origins.get(<size_t><void*>n)
+    first = w.differentiated.get(<size_t><void*>n)
+    if called is None or called[1] is None or first is None:
+        return ""
+    return ": it was called at %s:%d, " % line_of(called[1]) + "and differentiated at %s:%d" % line_of(first)
+
+
+cdef str cut(Tensor t):
+    cdef Watcher w = <Watcher>thread().watcher
+    if t.storage.birth not in w.chains:
+        return ""
+    why, where = w.chains[t.storage.birth] or ("detach() of it", None)
+    return f"the chain was cut: {why}" + (" at %s:%d" % line_of(where) if where is not None else "")
+
+
 cdef int kernel_ends(int64_t token) except -1:
     cdef Watcher w = <Watcher>thread().watcher
     if token >= 0:
@@ -648,6 +699,8 @@ cdef int64_t node_begins(Node n) except -2:
     cdef int64_t k = w.push(A_NODE, <PyObject*>LEAF if n.state & N_LEAF else <PyObject*>n.op)
     if k >= 0:
         w.log[k].node = <void*>n
+        if w.check is not None:
+            w.differentiated[<size_t><void*>n] = w.differentiates
     return k
 
 
@@ -656,7 +709,12 @@ cdef int range_ends(int64_t k) except -1:
 
 
 cdef int64_t range_begins(str name) except -2:
-    return (<Watcher>thread().watcher).push(A_RANGE, <PyObject*>name)
+    cdef Watcher w = <Watcher>thread().watcher
+    cdef int64_t k = w.push(A_RANGE, <PyObject*>name)
+    if w.check is not None and k >= 0:
+        w.locate(&w.log[k])
+        w.differentiates = w.here(k)[1]
+    return k
 
 
 cdef object watched_module(object module, tuple args, dict kwargs):
@@ -682,6 +740,8 @@ watch.range_ends = range_ends
 watch.module = watched_module
 watch.recorded = recorded
 watch.modified = modified
+watch.differentiated = differentiated
+watch.cut = cut
 watch.call_begins = call_begins
 
 

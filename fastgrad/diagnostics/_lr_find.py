@@ -1,9 +1,9 @@
 """lr_find: the loss as the learning rate grows (Smith 2017). Imports the core, nn and optim.
 
-What is suggested was chosen on digits, with six small nets under SGD, with momentum and without, and AdamW. Of 64 trainings of ten
-epochs at a fifth of the rate with the least loss one ended with a loss above 1 (median 0.06; at a third of it two, 0.07; at a
-tenth none, 0.09). Some nets do not learn within the search, and get no suggestion. Where an exponential average falls fastest,
-which lags ten steps behind the loss, a factor of 4, was the rate before: 10 of 36 ended above 1.
+What is suggested was chosen on digits, with six small nets under SGD, with and without momentum, and AdamW. Of 64 trainings of
+ten epochs at a fifth of the rate with the least loss one ended with a loss above 1 (median 0.06; at a third of it two, 0.07; at
+a tenth none, 0.09). Some nets do not learn within the search, and get no suggestion. Where an exponential average falls
+fastest, which lags ten steps behind the loss, a factor of 4, was the rate before: 10 of 36 ended above 1.
 """
 
 import copy

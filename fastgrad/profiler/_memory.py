@@ -30,10 +30,11 @@ class Memory:
     bytes more than at the start the allocator had given out at that moment; it also counts results that something else holds,
     gradients in .grad and temporaries, and rounds to the sizes of its blocks, but not tensors of at most 64 bytes. most: the
     most that it had given out at any event, after `most_time` seconds. growing: (line, nodes) of graphs that grow from step
-    to step.
+    to step. replays: steps of programs among them, which save nothing op by op: their memory lies in the program.
     """
 
-    def __init__(self, peak, peak_time, measured, most, most_time, held, growing):
+    def __init__(self, peak, peak_time, measured, most, most_time, held, growing, replays=0):
+        self.replays = replays
         self.peak, self.peak_time, self.measured = peak, peak_time, measured
         self.most, self.most_time = most, most_time
         self.held, self.growing = held, growing
@@ -56,11 +57,17 @@ class Memory:
         return rows
 
     def _lines(self):
-        return [
+        lines = [
             f"held for backward at most: {self.peak:,} bytes by what the ops save, {self.peak_time * 1e3:.3g} ms after the start",
             f"allocated then, beyond what was at the start: {self.measured:,} bytes; at most {self.most:,} bytes, "
             f"{self.most_time * 1e3:.3g} ms after the start",
         ]
+        if self.replays:
+            lines.append(
+                f"{self.replays:,} compiled steps are not in this: what they keep lies in memory of their programs, which "
+                "explain() of the compiled function shows"
+            )
+        return lines
 
     def __str__(self):
         parts = [*self._lines(), table(self._cells(), right=(0, 1))]
@@ -164,6 +171,7 @@ def memory_of(watcher):
         seen.events[most_at][3][3] / 1e9 if most_at >= 0 else 0.0,
         sorted(found.values(), key=lambda h: -h.nbytes),
         seen.growing(),
+        len({parent for kind, parent, *_ in seen.events if kind == "call"}),
     )
     for text in memory.warnings:
         warnings.warn(text, stacklevel=3)

@@ -249,6 +249,7 @@ def _overhead(span):
         "data": "(data loader, in Python)",
         "accumulate": "(gradients into .grad)",
         "compiled step": "(compiled step: guards and bindings)",
+        "recorded step": "(compiled step: recording)",
     }.get(span.category, f"({span.name})")
 
 
@@ -321,6 +322,9 @@ def _spans(watcher):
         if above:
             above.own -= span.end - span.start
         spans.append(span)
+    for span in spans:
+        if span.category == "compiled step" and span.own == span.end - span.start:  # no call of a program in it
+            span.category = "recorded step"
     return spans
 
 

@@ -11,7 +11,7 @@ from time import perf_counter
 
 import fastgrad as fg
 from fastgrad._core.watch import Watcher
-from fastgrad.viz._draw import text_width
+from fastgrad.viz._draw import meet, text_width
 
 COLOURS = {"forward": "#3b7dd8", "backward": "#d1642e", "other": "#4c9a5d"}
 SIZES = 24_000, 384_000, 48_000_000  # bytes of a call: of the first cache, of the second, of memory
@@ -145,10 +145,6 @@ class _Labels:
     def inside(self, box):
         left, top, right, bottom = self.frame
         return left <= box[0] and top <= box[1] and box[2] <= right and box[3] <= bottom
-
-
-def meet(a, b):
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def roofline(profile, width=1140, height=430):

@@ -143,6 +143,20 @@ def shortened(text, room, size):
     return text[:fits] + "…" if fits else ""
 
 
+def meet(a, b):
+    """Whether two boxes, (left, top, right, bottom), have a point in common."""
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def shared(box, others):
+    """The area that a box shares with others."""
+    return sum(
+        (min(box[2], o[2]) - max(box[0], o[0])) * (min(box[3], o[3]) - max(box[1], o[1]))
+        for o in others
+        if meet(box, o)
+    )
+
+
 def as_svg(graph, numbers=None):
     small = [n for n in graph.nodes if n.value is None or np.size(n.value) <= SMALL]
     if numbers is None:
@@ -206,10 +220,13 @@ class _Circuit(_Picture):
         sizes.update(dict.fromkeys(ends.values(), (4, 4)))
         near = [n for n in graph.nodes if n.kind in ("input", "constant")]
         layout = Layout(sizes, edges, (wide + 46, 18 + 34 * tall), near)
-        for k, (source, target) in enumerate(edges):
+        wires = [self.wire(layout.path(k), sizes[source], sizes[target]) for k, (source, target) in enumerate(edges)]
+        taken = [self.room(node, *layout.position[node]) for node in graph.nodes]
+        for k, (source, _) in enumerate(edges):
             edge = graph.edges[k] if k < len(graph.edges) else source
-            forked = sum(s is source for s, _ in edges) > 1
-            self.wire(layout.path(k), sizes[source], sizes[target], edge, forked)
+            if source.kind == "constant" and lines_of(edge.value) == [source.label]:
+                continue  # it says so itself
+            self.numbers(wires[k], edge, sum(s is source for s, _ in edges) > 1, taken)
         for node in graph.nodes:
             self.gate(node, *layout.position[node])
         return self.finish(layout.length, layout.breadth + 14)
@@ -220,7 +237,13 @@ class _Circuit(_Picture):
             return wide, self.RADIUS * 2
         return text_width(node.label, 15) + 18, 28
 
-    def wire(self, points, source, target, edge, forked):
+    def room(self, node, x, y):
+        """What a gate covers, with the word below it."""
+        wide, tall = self.size(node)
+        return x - wide / 2, y - tall / 2, x + wide / 2, y + tall / 2 + (16 if node.role else 0)
+
+    def wire(self, points, source, target):
+        """Draws a wire; returns where its bends begin and end."""
         (x0, y0), (x1, y1) = points[0], points[-1]
         start, end = (x0 + source[0] / 2, y0), (x1 - target[0] / 2 - 2, y1)
         stops = [start, *points[1:-1], end]
@@ -229,14 +252,32 @@ class _Circuit(_Picture):
             mid = (xa + xb) / 2
             path += f" C{mid:.1f} {ya:.1f} {mid:.1f} {yb:.1f} {xb:.1f} {yb:.1f}"
         self.parts.append(f'<path d="{path}" fill="none" stroke="{LINE}" stroke-width="1.6" marker-end="url(#tip)"/>')
-        (xa, ya), (xb, yb) = stops[-2], stops[-1]
-        t = 0.64 if forked else 0.36  # where the wires that meet, or part, are still apart
-        if forked and len(stops) > 2:  # a long wire is alone at its middle bend
-            (xa, ya), (xb, yb) = stops[len(stops) // 2 - 1], stops[len(stops) // 2]
-            t = 1 if len(stops) == 3 else 0.5
-        x = xa + (xb - xa) * (1.5 * t * (1 - t) + t**3)
-        y = ya + (yb - ya) * (3 * t * t - 2 * t**3)
+        return stops
+
+    def numbers(self, stops, edge, forked, taken):
+        """Writes value and gradient beside a wire: where wires that meet, or part, are still apart, else where there is room."""
         above, below = lines_of(edge.value), lines_of(edge.gradient)
+        if not above and not below:
+            return
+        wide = max(text_width(line) for line in above + below)
+        last = len(stops) - 2
+        places = [(last, t) for t in ((0.64, 0.36) if forked else (0.36, 0.64))]
+        if forked and last:  # a long wire is alone at its middle bend
+            places.insert(0, (last // 2, 1 if last == 1 else 0.5))
+        places += [(k, t) for k in range(last, -1, -1) for t in (0.5, 0.45, 0.55, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8)]
+        best = None
+        for k, t in places:
+            (xa, ya), (xb, yb) = stops[k], stops[k + 1]
+            x = xa + (xb - xa) * (1.5 * t * (1 - t) + t**3)
+            y = ya + (yb - ya) * (3 * t * t - 2 * t**3)
+            box = x - wide / 2, y - 2 - 16 * len(above), x + wide / 2, y + 6 + 16 * len(below) if below else y - 4
+            common = shared(box, taken)
+            if best is None or common < best[0]:
+                best = common, x, y, box
+            if not common:
+                break
+        _, x, y, box = best
+        taken.append(box)
         for k, line in enumerate(above):
             self.halo(x, y - 7 - 16 * (len(above) - 1 - k), line, VALUE)
         for k, line in enumerate(below):

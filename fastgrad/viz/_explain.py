@@ -150,6 +150,8 @@ def explain_backward(loss, gradient=None, names=None):
         4. y is a leaf: its gradient is -4
         5. x is a leaf: its gradient is -4
     """  # noqa: RUF002
+    if not isinstance(loss, Tensor):
+        raise TypeError(f"explain_backward: expected a Tensor, got {type(loss).__name__}")
     past = history(loss)
     if past is None:
         raise RuntimeError("explain_backward: the tensor has no history: nothing it was computed from requires grad")

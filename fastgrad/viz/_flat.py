@@ -107,6 +107,8 @@ def to_flat_numpy(function, *inputs, names=None):
         >>> float(value), float(gradients["z"])
         (-12.0, 3.0)
     """
+    if not callable(function):
+        raise TypeError(f"to_flat_numpy: expected a function or a Module, got {type(function).__name__}")
     named = named_tensors(function, inputs, names)
     if not any(t.requires_grad for _, t in named.values()):
         inputs = tuple(_made_leaf(x) for x in inputs)

@@ -185,6 +185,10 @@ def graph(target, *inputs, names=None, depth=None):
         add_1  add x y      ()         3        -4  distributor
         mul_1  mul add_1 z  ()       -12         1  swapper
     """
+    if depth is not None and (not isinstance(depth, int) or depth < 0):
+        raise ValueError(f"graph: depth should be None or an integer from 0 on, got {depth!r}")
+    if not isinstance(target, Tensor) and not callable(target):
+        raise TypeError(f"graph: expected a Tensor, a function or a Module, got {type(target).__name__}")
     if isinstance(target, Tensor):
         if inputs:
             raise TypeError("graph: a Tensor takes no inputs; give the function that made it")
