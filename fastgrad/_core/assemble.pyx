@@ -26,7 +26,7 @@ cdef extern from "fuse.h":
 
 
 cdef enum:
-    LEAST_ARENA = 128       # bytes: smaller storages lie inside an object, where vectors straddle lines of the cache
+    LEAST_ARENA = 128       # bytes: smaller storages lie inside an object, where a vector may straddle lines or even pages
 
 
 @cython.final
