@@ -22,18 +22,22 @@ static FN(targets) FN(targets_of)(const fg_call *call, const fg_view *v, int64_t
 /* The divisor of the gradient and of the loss: 1, but for the mean the total weight of the labels that count. */
 static int FN(divisor_of)(fg_call *call, const FN(targets) * t, T *divisor) {
     double total = 0;
-    int64_t counted = 0;
-    for (int64_t i = 0; i < t->count; i++) {
+    int64_t counted = 0, wrong = 0;
+    for (int64_t i = 0; i < t->count; i++) { /* without a branch, so in vectors */
         int64_t c = t->labels[i];
-        if (c == t->ignored) continue;
-        if ((uint64_t)c >= (uint64_t)t->classes) {
-            call->where = i;
-            call->value = c;
-            return FG_EINDEX;
-        }
-        counted++;
-        if (t->weight) total += t->weight[c];
+        counted += c != t->ignored;
+        wrong += (c != t->ignored) & ((uint64_t)c >= (uint64_t)t->classes);
     }
+    for (int64_t i = 0; wrong && i < t->count; i++) {
+        int64_t c = t->labels[i];
+        if (c == t->ignored || (uint64_t)c < (uint64_t)t->classes) continue;
+        call->where = i;
+        call->value = c;
+        return FG_EINDEX;
+    }
+    if (t->weight)
+        for (int64_t i = 0; i < t->count; i++)
+            if (t->labels[i] != t->ignored) total += t->weight[t->labels[i]];
     if (!t->weight) total = (double)counted;
     *divisor = call->attrs->mode == FG_MEAN ? (T)total : 1;
     return FG_OK;
@@ -112,6 +116,15 @@ FG_ALWAYS_INLINE int FN(cross_entropy_grad)(fg_call *call, const T *p, const fg_
     int code = FN(divisor_of)(call, &to, &divisor);
     if (code) return code;
     T all = call->attrs->f[0] != 0 ? FN(total_weight)(&to) : 0, one = each ? 0 : g[0] / divisor, hit, miss;
+    if (b.inner == 1 && !each && !to.weight && call->attrs->f[0] == 0) { /* all count the same, but those ignored */
+        for (int64_t k = 0; k < b.outer * b.n; k++) y[k] = FN(weigh)(one, p[k]);
+        for (int64_t i = 0; i < b.outer; i++) {
+            int64_t c = to.labels[i];
+            if (c == to.ignored) memset(y + i * b.n, 0, (size_t)b.n * sizeof(T));
+            else if (targets) y[i * b.n + c] -= one;
+        }
+        return FG_OK;
+    }
     if (b.inner == 1) { /* rows that count the same are one loop: a row of ten would not fill a vector */
         for (int64_t first = 0, end; first < b.outer; first = end) {
             FN(shares)(call, &to, first, each ? g[first] / divisor : one, &hit, &miss);

@@ -23,9 +23,10 @@ typedef T FN(vec); /* no vector types: the same code on scalars */
 #endif
 
 /* c (+)= a b for `rows` rows of a and `vecs` vectors of columns, of which c has only `cols`; b must be readable over
- * the whole width. Inlined with constant rows and vecs, so that `sum` lives in registers. */
+ * the whole width. Then c += bias for each row, unless it is NULL. Inlined with constant rows and vecs, so that `sum`
+ * lives in registers. */
 static ALWAYS_INLINE void FN(tile)(const int rows, const int vecs, int64_t k, const T *a, int64_t rsa, int64_t csa,
-                                   const T *b, int64_t ldb, T *c, int64_t ldc, int cols, int add) {
+                                   const T *b, int64_t ldb, T *c, int64_t ldc, int cols, int add, const T *bias) {
     FN(vec) sum[8][2];
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < vecs; v++) sum[r][v] = (FN(vec)){0};
@@ -41,6 +42,7 @@ static ALWAYS_INLINE void FN(tile)(const int rows, const int vecs, int64_t k, co
             FN(vec) *out = (FN(vec) *)(c + r * ldc);
             for (int v = 0; v < vecs; v++) {
                 if (add) sum[r][v] += out[v];
+                if (bias) sum[r][v] += ((const FN(vec) *)bias)[v];
                 out[v] = sum[r][v];
             }
         }
@@ -49,13 +51,16 @@ static ALWAYS_INLINE void FN(tile)(const int rows, const int vecs, int64_t k, co
     for (int r = 0; r < rows; r++) {
         T out[2 * LANES];
         for (int v = 0; v < vecs; v++) ((FN(vec) *)out)[v] = sum[r][v];
-        for (int j = 0; j < cols; j++) c[r * ldc + j] = add ? c[r * ldc + j] + out[j] : out[j];
+        for (int j = 0; j < cols; j++) {
+            T sum_j = add ? c[r * ldc + j] + out[j] : out[j];
+            c[r * ldc + j] = bias ? sum_j + bias[j] : sum_j;
+        }
     }
 }
 
 /* One panel of b against all rows of a, in tiles of nearly equal height. */
 #define TILE(R, V) \
-    case R: FN(tile)(R, V, k, a, rsa, csa, b, ldb, c, ldc, cols, add); break
+    case R: FN(tile)(R, V, k, a, rsa, csa, b, ldb, c, ldc, cols, add, bias); break
 #if FG_VECTOR == 64
 #define TALL_TILES(V) \
     TILE(7, V);       \
@@ -65,7 +70,7 @@ static ALWAYS_INLINE void FN(tile)(const int rows, const int vecs, int64_t k, co
 #endif
 #define TILES(NAME, V)                                                                                                \
     static FG_NOINLINE void NAME(int64_t m, int64_t k, const T *a, int64_t rsa, int64_t csa, const T *b, int64_t ldb, \
-                                 T *c, int64_t ldc, int cols, int add) {                                              \
+                                 T *c, int64_t ldc, int cols, int add, const T *bias) {                               \
         for (int64_t tiles = (m + ROWS - 1) / ROWS; tiles > 0; tiles--) {                                             \
             int rows = (int)((m + tiles - 1) / tiles);                                                                \
             switch (rows) {                                                                                           \
@@ -182,12 +187,35 @@ static void FN(pack)(int64_t k, int cols, int width, const T *b, int64_t rsb, in
             for (int j = cols; j < width; j++) out[p * width + j] = 0;
 }
 
+/* `count` full panels of b side by side: all of them for the rows of one tile, then for the next. Panel by panel, each
+ * would walk down all rows of c, which may be as many pages: 54 us, this way 44, at 128 x 784 of depth 32. */
+static void FN(side_by_side)(int64_t count, int64_t m, int64_t k, const T *a, int64_t rsa, int64_t csa, const T *b,
+                             int64_t rsb, int64_t csb, T *c, int64_t ldc, int add, const T *bias) {
+    enum { WIDTH = 2 * LANES };
+    T panels[16384 / sizeof(T)];
+    for (int64_t q = 0; q < count; q++)
+        FN(pack)(k, WIDTH, WIDTH, b + q * WIDTH * csb, rsb, csb, panels + q * WIDTH * k);
+    for (int64_t i = 0; i < m; i += ROWS)
+        for (int64_t q = 0; q < count; q++)
+            FN(tiles_wide)(m - i < ROWS ? m - i : ROWS, k, a + i * rsa, rsa, csa, panels + q * WIDTH * k, WIDTH,
+                           c + i * ldc + q * WIDTH, ldc, WIDTH, add, bias ? bias + q * WIDTH : NULL);
+}
+
 static void FN(product)(int64_t m, int64_t n, int64_t k, const T *a, int64_t rsa, int64_t csa, const T *b, int64_t rsb,
-                        int64_t csb, T *c, int64_t ldc, int add) {
+                        int64_t csb, T *c, int64_t ldc, int add, const T *bias) {
     T panel[16384 / sizeof(T)];
     for (int64_t p = 0; p < k; p += DEPTH, add = 1) {
-        int64_t depth = k - p < DEPTH ? k - p : DEPTH;
+        int64_t depth = k - p < DEPTH ? k - p : DEPTH, room = DEPTH / depth;
+        const T *last = p + depth == k ? bias : NULL; /* added when the sums are whole */
         for (int64_t j = 0; j < n;) {
+            int64_t full = (n - j) / (2 * LANES);
+            if (m > 64 && room > 1 && full > 1) {
+                int64_t count = full < room ? full : room;
+                FN(side_by_side)(count, m, depth, a + p * csa, rsa, csa, b + p * rsb + j * csb, rsb, csb, c + j, ldc,
+                                 add, last ? last + j : NULL);
+                j += count * 2 * LANES;
+                continue;
+            }
             int width = n - j <= LANES ? LANES : 2 * LANES, cols = n - j < width ? (int)(n - j) : width;
             const T *from = b + p * rsb + j * csb;
             int64_t ld = rsb;
@@ -198,7 +226,7 @@ static void FN(product)(int64_t m, int64_t n, int64_t k, const T *a, int64_t rsa
                 ld = width;
             }
             (width == LANES ? FN(tiles_narrow) : FN(tiles_wide))(m, depth, a + p * csa, rsa, csa, from, ld, c + j, ldc,
-                                                                 cols, add);
+                                                                 cols, add, last ? last + j : NULL);
             j += cols;
         }
     }
@@ -212,7 +240,7 @@ static void FN(swapped)(int64_t m, int64_t n, int64_t k, const T *a, int64_t rsa
     int64_t most = (int64_t)(sizeof part / sizeof(T)) / m;
     for (int64_t j = 0; j < n; j += most) {
         int64_t cols = n - j < most ? n - j : most;
-        FN(product)(cols, m, k, b + j * csb, csb, 1, a, csa, rsa, part, m, 0);
+        FN(product)(cols, m, k, b + j * csb, csb, 1, a, csa, rsa, part, m, 0, NULL);
         FN(turn)(m, cols, part, m, c + j, ldc);
     }
 }
@@ -427,45 +455,52 @@ static inline int64_t FN(leading)(int64_t rows, int64_t cols, int64_t rs, int64_
     return 0;
 }
 
-/* c[m, n] (+)= a[m, k] b[k, n]; the elements of a row of c are adjacent, and c overlaps neither a nor b. */
-static void FN(gemm)(int64_t m, int64_t n, int64_t k, const T *a, int64_t rsa, int64_t csa, const T *b, int64_t rsb,
-                     int64_t csb, T *c, int64_t ldc, int add) {
-    if (m == 0 || n == 0) return;
+/* c[m, n] (+)= a[m, k] b[k, n]; the elements of a row of c are adjacent, and c overlaps neither a nor b. Returns whether
+ * a dense `bias` has been added to each row of c too: our own tiles do it while they hold a sum in registers. */
+static int FN(gemm_with)(int64_t m, int64_t n, int64_t k, const T *a, int64_t rsa, int64_t csa, const T *b, int64_t rsb,
+                         int64_t csb, T *c, int64_t ldc, int add, const T *bias) {
+    if (m == 0 || n == 0) return 0;
     if (k == 0) {
         if (!add)
             for (int64_t i = 0; i < m; i++) memset(c + i * ldc, 0, (size_t)n * sizeof(T));
-        return;
+        return 0;
     }
     if (k == 1 && (csb == 1 || n == 1)) {
         FN(outer)(m, n, a, rsa, b, c, ldc, add);
-        return;
+        return 0;
     }
     if (n == 1 && ldc == 1 && m > 1 && m * k < 65536) { /* a column is a row of the transposed product */
-        FN(gemm)(1, m, k, b, 0, rsb, a, csa, rsa, c, m, add);
-        return;
+        FN(gemm_with)(1, m, k, b, 0, rsb, a, csa, rsa, c, m, add, NULL);
+        return 0;
     }
     if (m == 1 && csb == 1 && n >= LANES && n * k < 65536 && !add) {
         FN(row_times)(n, k, a, csa, b, rsb, c);
-        return;
+        return 0;
     }
 #if FG_SHUFFLE
     if (m == 1 && (csa == 1 || k == 1) && rsb == 1 && n * k < 65536) {
         FN(dots)(n, k, b, csb, a, c, 1, add);
-        return;
+        return 0;
     }
     if (n == 1 && csa == 1 && rsb == 1 && m * k < 65536) {
         FN(dots)(m, k, a, rsa, b, c, ldc, add);
-        return;
+        return 0;
     }
 #endif
 #if FG_SHUFFLE
     if (rsb == 1 && csb != 1 && !add && FN(swaps)(m, n, k)) {
         FN(swapped)(m, n, k, a, rsa, csa, b, csb, c, ldc);
-        return;
+        return 0;
     }
 #endif
     int ta, tb;
     int64_t lda = FN(leading)(m, k, rsa, csa, &ta), ldb = FN(leading)(k, n, rsb, csb, &tb);
-    if (lda && ldb && !FN(ours)(m, n, k, tb) && BLAS(ta, tb, m, n, k, a, lda, b, ldb, (T)add, c, ldc)) return;
-    FN(product)(m, n, k, a, rsa, csa, b, rsb, csb, c, ldc, add);
+    if (lda && ldb && !FN(ours)(m, n, k, tb) && BLAS(ta, tb, m, n, k, a, lda, b, ldb, (T)add, c, ldc)) return 0;
+    FN(product)(m, n, k, a, rsa, csa, b, rsb, csb, c, ldc, add, bias);
+    return bias != NULL;
+}
+
+static void FN(gemm)(int64_t m, int64_t n, int64_t k, const T *a, int64_t rsa, int64_t csa, const T *b, int64_t rsb,
+                     int64_t csb, T *c, int64_t ldc, int add) {
+    FN(gemm_with)(m, n, k, a, rsa, csa, b, rsb, csb, c, ldc, add, NULL);
 }

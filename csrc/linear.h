@@ -3,7 +3,7 @@
 
 /* y[i, :] += bias for all rows; y is dense. Few columns would not fill a vector: the bias is repeated for as many rows
  * as make one loop of them, a fifth of the time for rows of ten. */
-static void FN(add_bias)(int64_t rows, int64_t n, T *y, const T *bias, int64_t step) {
+static void FN(add_bias)(int64_t rows, int64_t n, T *restrict y, const T *restrict bias, int64_t step) {
     enum { ROOM = 256, NARROW = 32 };
     if (n > 0 && n < NARROW && rows > 2) {
         T many[ROOM];
@@ -34,9 +34,9 @@ static int FN(linear)(fg_call *call) {
     fg_iter it;
     FG_SET(iterate_rows)(&it, 1, call->v + 1);
     for (int64_t run = 0; run < it.runs; run++, fg_iter_next(&it)) {
-        FN(gemm)(it.len, n, k, (const T *)call->v[1].data + it.at[0], it.step[0], csx, call->v[2].data, w->stride[1],
-                 w->stride[0], y, n, 0);
-        if (bias) FN(add_bias)(it.len, n, y, bias, step);
+        int done = FN(gemm_with)(it.len, n, k, (const T *)call->v[1].data + it.at[0], it.step[0], csx, call->v[2].data,
+                                 w->stride[1], w->stride[0], y, n, 0, step == 1 ? bias : NULL);
+        if (bias && !done) FN(add_bias)(it.len, n, y, bias, step);
         y += it.len * n;
     }
     return FG_OK;

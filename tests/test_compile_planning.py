@@ -126,8 +126,35 @@ def test_a_chain_is_one_pass_and_keeps_a_tile_of_each_temporary():
 
     step = program(function, numbers((100, 100)))
     assert fused(step) == 5
-    assert "5 calls in 10 tiles of 1024 elements" in step.explain()
+    assert "fused(mul, sin, add, exp, mul)" in step.explain()
+    assert "in 10 tiles of 1024 elements" in step.explain()
     assert "temporaries in 4096 B, one by one 160 kB" in step.explain()
+
+
+def kernels_of(step, *args):
+    with fg.profiler.profile() as profile:
+        step(*args)
+    return [row for row in profile.rows("kernel") if row.kernel > 0]
+
+
+def test_a_profile_names_what_runs_together_and_adds_it_up():
+    def function(x):
+        return ((x * 2).sin() + x).exp() * x
+
+    x = numbers((100, 100))
+    (row,) = kernels_of(program(function, x), x)
+    assert row.name == "fused(mul, sin, add, exp, mul)"
+    assert row.bytes == 2 * 40_000 + 4  # x, the result, and the number
+    assert row.flops == sum(row.flops for row in kernels_of(function, x))
+
+
+def test_a_long_chain_has_a_short_name():
+    def function(x):
+        for _ in range(20):
+            x = x.sin()
+        return x
+
+    assert f"fused({', '.join(['sin'] * 7)}, 13 more)" in program(function, numbers((100, 100))).explain()
 
 
 def test_small_tensors_are_not_fused():

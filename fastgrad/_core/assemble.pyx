@@ -25,6 +25,10 @@ cdef extern from "fuse.h":
     int fg_fused(fg_call* call) noexcept nogil
 
 
+cdef enum:
+    LEAST_ARENA = 128       # bytes: smaller storages lie inside an object, where a vector may straddle lines or even pages
+
+
 @cython.final
 cdef class Fusion:
     """What the kernel of a fused call finds by the address in its attributes."""
@@ -138,7 +142,7 @@ cdef int build_calls(Program p, Record rec, Schedule s, dict source) except -1:
     p.bind_at = <int64_t*>PyMem_Calloc(p.nsources + 2, sizeof(int64_t))
     if p.calls == NULL or p.views == NULL or p.bases == NULL or p.bind_at == NULL:
         raise MemoryError()
-    p.arena = exact_storage(s.arena)
+    p.arena = exact_storage(max(s.arena, LEAST_ARENA))
     for slot in rec.slots:
         if slot.index in s.places:
             base[slot.index] = <size_t>p.arena.data + <size_t>s.places[slot.index]

@@ -13,6 +13,7 @@ from ._costs import bytes_of, flops_of
 
 cdef enum:
     WIDTH = 96              # of a line, without the place in the source
+    MOST_NAMES = 8          # of the calls in a group
 
 
 cdef str amount(int64_t n, str unit):
@@ -27,6 +28,55 @@ cdef str amount(int64_t n, str unit):
 cdef str shapes(list operands):
     return ", ".join(["-" if o is None else "x".join([str(d) for d in shape_of((<Operand>o).layout)]) or "1" for o in operands])
 
+
+cdef int64_t flops_in(Call c) except -1:
+    ins = [None if o is None else tuple(shape_of((<Operand>o).layout)) for o in c.operands[c.nout:]]
+    outs = [None if o is None else tuple(shape_of((<Operand>o).layout)) for o in c.operands[:c.nout]]
+    return int(flops_of(c.op, c.attrs, ins, outs))
+
+
+cdef int64_t moved_by(Call c, set met) except -1:
+    """Bytes that a call of a group moves, if those of the slots in `met` do not move again."""
+    cdef Operand o
+    cdef int64_t moved = 0
+    for o in c.operands:
+        if o is not None and o.slot not in met:
+            met.add(o.slot)
+            moved += o.layout.c.size * fg_itemsize[o.dtype]
+    return moved
+
+
+# ---- groups --------------------------------------------------------------------------------------------------------
+
+cdef dict summaries = {}        # what a watcher was told of outlives the program
+
+
+@cython.final
+cdef class Summary:
+    """A group of calls as one: its name says what runs together; flops, bytes: of all."""
+
+
+cdef Summary summary(Group g):
+    """What a watcher is told of a group, made once."""
+    cdef Summary s
+    cdef set met
+    if g.told is None:
+        s, met = Summary.__new__(Summary), set(g.private)
+        s.name = group_name(g)
+        s.flops = sum([flops_in(c) for c in g.calls])
+        s.bytes = sum([moved_by(c, met) for c in g.calls])
+        g.told = summaries.setdefault((s.name, s.flops, s.bytes), s)
+    return g.told
+
+
+cdef str group_name(Group g):
+    names = [(<Call>c).op.name for c in g.calls]
+    if len(names) > MOST_NAMES:
+        names[MOST_NAMES - 1:] = [f"{len(names) - MOST_NAMES + 1} more"]
+    return f"fused({', '.join(names)})"
+
+
+# ---- programs ------------------------------------------------------------------------------------------------------
 
 @cython.final
 cdef class Explained:
@@ -51,10 +101,10 @@ cdef class Explained:
         return ", ".join(found) if len(set(found)) > 1 else found[0]
 
     cdef int call(self, str number, Call c, int64_t moved, set private) except -1:
-        ins = [None if o is None else tuple(shape_of((<Operand>o).layout)) for o in c.operands[c.nout:]]
-        outs = [None if o is None else tuple(shape_of((<Operand>o).layout)) for o in c.operands[:c.nout]]
-        flops = int(flops_of(c.op, c.attrs, ins, outs))
+        flops = flops_in(c)
         if moved < 0:
+            ins = [None if o is None else tuple(shape_of((<Operand>o).layout)) for o in c.operands[c.nout:]]
+            outs = [None if o is None else tuple(shape_of((<Operand>o).layout)) for o in c.operands[:c.nout]]
             moved = int(bytes_of(c.op, ins, outs, fg_itemsize[c.common]))
         self.flops += flops
         self.moved += moved
@@ -67,18 +117,13 @@ cdef class Explained:
 
     cdef int group(self, int64_t number, Group g) except -1:
         """A line for the group, then its calls: what is read or written by several of them moves once, tiles not at all."""
-        cdef Operand o
+        cdef Summary whole = summary(g)
         cdef set met = set(g.private)
-        cdef int64_t moved
         what = "elements" if g.axis < 0 else f"of dimension {g.axis}"
-        self.lines.append(f"{number:4}  {len(g.calls)} calls in {g.tiles} tiles of {g.tile} {what}:")
+        costs = f"{amount(whole.flops, 'flop')}, {amount(whole.bytes, 'B')}"
+        self.lines.append(f"{number:4}  {whole.name}  {costs} in {g.tiles} tiles of {g.tile} {what}:")
         for c in g.calls:
-            moved = 0
-            for o in (<Call>c).operands:
-                if o is not None and o.slot not in met:
-                    met.add(o.slot)
-                    moved += o.layout.c.size * fg_itemsize[o.dtype]
-            self.call("", c, moved, g.private)
+            self.call("", c, moved_by(c, met), g.private)
         return 0
 
 

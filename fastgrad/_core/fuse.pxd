@@ -17,6 +17,7 @@ cdef class Group:
     cdef int64_t tile, tiles    # elements of a tile, or indices along the axis; how many
     cdef set read_after, written_after      # while calls are gathered: by what stands behind
     cdef bint fails_after
+    cdef object told            # what a watcher is told of it, once it was asked for
 
     cdef bint takes(self, Call c, bint lasting)
     cdef int add(self, Call c) except -1

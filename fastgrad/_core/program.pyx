@@ -14,7 +14,7 @@ from libc.string cimport memset
 import os
 import time
 
-from .explain cimport explained
+from .explain cimport explained, summary
 from .fuse cimport Group
 from .plan cimport Plan
 from .random cimport Generator, current, prepare
@@ -31,9 +31,8 @@ cdef enum:
     MOST_TOLD = 64      # operands of a call that a watcher is told of
 
 
-# What a watcher is told of a call that is no op.
+# What a watcher is told of memory that is set anew.
 cdef str CONSTANTS = "constants"
-cdef str FUSED = "fused"
 
 cdef double POLL = 5e-5     # seconds between two looks of a thread that waits for a program
 cdef int64_t forks = 0      # of this process since it began
@@ -324,7 +323,7 @@ cdef class Program:
             return watch.call_begins(CONSTANTS, 0, lays, 0, 0, None, (<Slot>self.record.slots[item]).line, "forward")
         if type(item) is Group:
             c = (<Group>item).calls[0]
-            return watch.call_begins(FUSED, 0, lays, 0, 0, None, c.line, c.phase)
+            return watch.call_begins(summary(item), 0, lays, 0, 0, None, c.line, c.phase)
         c = item
         if len(c.operands) <= MOST_TOLD:
             for o in c.operands:

@@ -601,7 +601,7 @@ cdef int64_t kernel_begins(Op op, int dtype, PyObject** ys, int nys, PyObject** 
 
 
 cdef int64_t call_begins(object what, int dtype, PyObject** lays, int nout, int nin, Attrs a, object line, str phase) except -2:
-    # what: an Op, or a literal, which lives on
+    # what: an Op, a Summary or a literal, which live on
     cdef Watcher w = <Watcher>thread().watcher
     cdef int64_t k = w.push(A_CALL, <PyObject*>what)
     if k < 0:

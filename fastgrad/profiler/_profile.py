@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from fastgrad._core._costs import bytes_of, flops_of
+from fastgrad._core.explain import Summary
 from fastgrad._core.watch import Watcher, current, line_of
 from fastgrad.profiler._memory import memory_of
 from fastgrad.utils.data import DataLoader
@@ -335,7 +336,9 @@ def _measure(span, op, times, dtype, outs, ins, attrs):
     span.shapes = ", ".join(str(s) for s in shapes if s is not None)
     if times[1] is not None:
         span.kernel = times[2] - times[1]
-        if outs or ins:
+        if isinstance(op, Summary):
+            span.flops, span.bytes = op.flops, op.bytes
+        elif outs or ins:
             span.flops = flops_of(op, attrs, shapes, results)
             span.bytes = bytes_of(op, shapes, results, dtype.itemsize)
 
