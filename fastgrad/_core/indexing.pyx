@@ -792,19 +792,6 @@ def masked_fill(Tensor input not None, Tensor mask not None, value):
     return apply(MASKED_FILL, xs, 3, None)
 
 
-@publish
-def masked_select(Tensor input not None, Tensor mask not None):
-    """The elements where the mask is true, as a vector; the two broadcast together.
-
-    >>> import fastgrad as fg
-    >>> fg.masked_select(fg.arange(3), fg.tensor([True, False, True]))
-    tensor([0, 2])
-    """
-    check_mask(mask, "masked_select")
-    shape = np.broadcast_shapes(tuple(input.shape), tuple(mask.shape))
-    return advanced_get(input.expand(shape), mask.expand(shape)) if shape else advanced_get(input.reshape(1), mask.reshape(1))
-
-
 cdef Op NONZERO = op("nonzero", shape="GIVEN", dtype=".->i", vjp=NONE, family="indexing",
                      sample=lambda r: [((r.normal(size=(3, 4)) * (r.uniform(size=(3, 4)) < 0.5),), {})],
                      doc="The positions of the elements that are not zero, in row-major order, one per row.",
@@ -830,18 +817,6 @@ def nonzero(Tensor input not None, *, as_tuple=False):
     a.c.shape[1] = input.layout.c.ndim
     found = <Tensor>apply(NONZERO, &px, 1, a)
     return tuple([found.select(1, k) for k in range(input.layout.c.ndim)]) if as_tuple else found
-
-
-@publish
-def argwhere(Tensor input not None):
-    """The positions of the elements that are not zero: (count, ndim), int64.
-
-    >>> import fastgrad as fg
-    >>> fg.argwhere(fg.tensor([[0, 5], [6, 0]]))
-    tensor([[0, 1],
-            [1, 0]])
-    """
-    return nonzero(input)
 
 
 # ---- joining -------------------------------------------------------------------------------------------------------

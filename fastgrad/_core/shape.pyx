@@ -11,6 +11,8 @@ from libc.string cimport memcpy
 
 import operator
 
+import numpy as np
+
 from .inplace cimport inplace
 from .memory cimport Attrs, DType, Layout
 from .promote cimport cast
@@ -718,6 +720,23 @@ def broadcast_to(Tensor input not None, size):
             [1, 2]])
     """
     return expand(input, size)
+
+
+@publish(method=False)
+def broadcast_tensors(*tensors):
+    """All tensors expanded to one shape.
+
+    >>> import fastgrad as fg
+    >>> [x.shape for x in fg.broadcast_tensors(fg.zeros(3, 1), fg.zeros(2))]
+    [fastgrad.Size([3, 2]), fastgrad.Size([3, 2])]
+    """
+    try:
+        shape = np.broadcast_shapes(*[tuple(t.shape) for t in tensors])
+    except ValueError:
+        shapes = ", ".join([str(tuple(t.shape)) for t in tensors])
+        raise ShapeError(f"broadcast_tensors: shapes {shapes} cannot be broadcast together: aligned at the last dimension, "
+                         f"sizes must be equal or 1") from None
+    return tuple([t.expand(shape) for t in tensors])
 
 
 def expand_as(Tensor self not None, Tensor other not None):
