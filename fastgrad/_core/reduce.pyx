@@ -7,7 +7,7 @@ of each: `axes`, the reduced ones as a mask; `mode`, 1 where they stay with size
 from libc.math cimport INFINITY, NAN
 from libc.stdint cimport int64_t
 
-from .create cimport code_of
+from .arguments cimport code_of
 from .elementwise cimport over, times, where
 from .promote cimport cast
 from .shape cimport axes_mask, dim_of, either, expand_to, permuted, reshape_to
