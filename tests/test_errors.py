@@ -1,5 +1,7 @@
 """Bad input: the exception's type, a message that says op, expected, came and fix, and nothing changed by it."""
 
+import operator
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,16 @@ CASES = {
     "truth of many": (lambda: bool(X), (RuntimeError, ValueError), "ambiguous|[Bb]oolean"),
     "len of a scalar": (lambda: len(fg.tensor(1.0)), TypeError, "0-d"),
     "add a string": (lambda: X + "a", TypeError, "unsupported operand"),
+    "a number in a product": (
+        lambda: X @ 2,
+        TypeError,
+        r"matmul: both operands need at least 1 dimension.*use \* to multiply",
+    ),
+    "a product with a tensor of no dimension": (
+        lambda: fg.tensor(2.0) @ X,
+        RuntimeError,
+        "use \\* to multiply by a number",
+    ),
     "a string in a function": (lambda: fg.tanh("a"), TypeError, "expected a Tensor"),
     "integers that require grad": (lambda: fg.tensor([1], requires_grad=True), RuntimeError, "floating point"),
     "bits of reals": (lambda: X & X, (RuntimeError, TypeError), "bitwise_and: not implemented for float32"),
@@ -90,3 +102,36 @@ def test_a_failed_op_leaves_no_trace():
     assert (y.grad_fn, y._version, x.grad) == before
     y.sum().backward()
     assert x.grad.tolist() == [[2.0] * 3] * 2
+
+
+OPERATORS = [
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "matmul",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+    "and_",
+    "or_",
+    "xor",
+]
+
+
+@pytest.mark.parametrize("operand", ["a", None, [1, 2, 3], {}, object()], ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize("name", [*OPERATORS, "iadd", "imul"])
+def test_operators_refuse_what_is_no_number(name, operand):
+    x = fg.ones(2, 3).long()
+    before = x.clone()
+    with pytest.raises(TypeError):
+        getattr(operator, name)(x, operand)
+    if not name.startswith("i") and not (name == "mod" and operand == "a"):  # "a" % x is the string's
+        with pytest.raises(TypeError):
+            getattr(operator, name)(operand, x)
+    assert (x == before).all()
+    assert (x == operand) is False and (x != operand) is True

@@ -226,3 +226,13 @@ def test_arguments():
         x.var(unbiased=True, correction=1)
     with pytest.raises(ValueError, match="norm: p must be a number or 'fro'"):
         x.norm("nuc")
+
+
+@pytest.mark.parametrize("name", ["sum", "nansum", "mean", "prod", "amax", "max", "argmin", "any", "logsumexp"])
+def test_a_second_dimension_is_not_taken_for_keepdim(name):
+    x = fg.ones(2, 3)
+    with pytest.raises(TypeError, match=r"keepdim must be a bool, got 1; .* dim=\(0, 1\)"):
+        getattr(x, name)(0, 1)
+    with pytest.raises(TypeError, match="keepdim must be a bool, got 0"):
+        getattr(x, name)(dim=1, keepdims=0)
+    assert getattr(x, name)(1, np.True_) is not None

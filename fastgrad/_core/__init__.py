@@ -6,6 +6,8 @@ from . import table
 
 # The families of the table: each registers its records and user functions as it is imported.
 FAMILIES = (
+    "slices",
+    "attributes",
     "create",
     "interop",
     "convert",
@@ -14,8 +16,13 @@ FAMILIES = (
     "activation",
     "reduce",
     "rows",
+    "losses",
+    "cross_entropy",
+    "norms",
     "linalg",
     "indexing",
+    "gather",
+    "joining",
     "multi",
     "context",
     "random",
@@ -28,12 +35,13 @@ for _name in FAMILIES:
 table.check_table()
 from . import transforms  # noqa: E402
 from ._errors import DTypeError, ForgottenZeroGrad, MissingState, ShapeError  # noqa: E402
+from .arguments import contiguous_format, device, preserve_format, strided  # noqa: E402
 from .context import once_differentiable  # noqa: E402
 from .convert import set_printer  # noqa: E402
 from .copying import Parameter  # noqa: E402
-from .create import contiguous_format, device, preserve_format, strided  # noqa: E402
 from .function import Function  # noqa: E402
 from .gradients import RemovableHandle, backward, grad  # noqa: E402
+from .losses import broadcast_loss, set_loss_broadcasting  # noqa: E402
 from .memory import DTYPES, Size, empty_cache, memory_stats, reset_peak_memory_stats  # noqa: E402
 from .memory import DType as dtype  # noqa: E402
 from .modes import (  # noqa: E402
@@ -56,7 +64,6 @@ from .random import (  # noqa: E402
 )
 from .record import module_changed  # noqa: E402
 from .recorder import CompileError, forbid_recorded, module_replaced  # noqa: E402
-from .rows import broadcast_loss, set_loss_broadcasting  # noqa: E402
 from .saving import saved_tensors_hooks  # noqa: E402
 from .table import functions  # noqa: E402
 from .tensor import Tensor, get_default_dtype, set_default_dtype  # noqa: E402

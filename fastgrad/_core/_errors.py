@@ -17,6 +17,10 @@ class NoIndex(IndexError, TypeError):
     """What stands between brackets cannot index: a TypeError as in PyTorch and an IndexError as in NumPy."""
 
 
+class NoMatrix(RuntimeError, TypeError):
+    """A number in a matrix product: a TypeError as in PyTorch, and a RuntimeError as there for a tensor without dimensions."""
+
+
 class MissingState(LookupError):
     """A parameter with a gradient has no optimiser state yet; nothing was changed."""
 

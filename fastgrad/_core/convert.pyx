@@ -6,7 +6,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 
 import numpy as np
 
-from .create cimport array_of, check_options, code_of
+from .arguments cimport check_options, code_of
+from .data cimport array_of
 from .memory cimport DType
 from .promote cimport cast
 from .tensor cimport *

@@ -4,7 +4,7 @@ from libc.string cimport memcpy
 
 import copy as copying
 
-from .create cimport array_of
+from .data cimport array_of
 from .memory cimport Storage, new_storage
 from .tensor cimport *
 

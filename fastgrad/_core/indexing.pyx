@@ -1,6 +1,6 @@
-"""The family of indexing: reading and writing where tensors of indices or masks say, and joining tensors.
+"""The family of indexing: reading and writing where tensors of indices or masks say.
 
-An advanced index is a basic one (a view, see shape.pyx) whose remaining axes are read at once by one op, `index`; masks
+An advanced index is a basic one (a view, see slices.pyx) whose remaining axes are read at once by one op, `index`; masks
 become the positions where they are true. NumPy's rules decide where the new axes go: in place of the indexed ones where
 these are neighbours in the key, else first; an int beside index tensors counts as one of them.
 `index_put` is both assignment and, adding, the transpose of `index`; so each differentiates with the other.
@@ -16,13 +16,12 @@ import numpy as np
 from .inplace cimport inplace
 from .memory cimport Attrs, Layout
 from .promote cimport cast
-from .shape cimport dim_of, either, expand_to
-from .table cimport give, shape_rule
+from .shape cimport dim_of, expand_to
 from .tensor cimport *
 
 from ._errors import DTypeError, NoIndex, OutOfRange, ShapeError
-from .shape import set_advanced
-from .table import LINEAR, NONE, ROWS, functions, joint, op, publish
+from .slices import set_advanced
+from .table import LINEAR, NONE, functions, op, publish
 
 
 cdef Tensor zeros_like(Layout s, int dtype):
@@ -30,11 +29,6 @@ cdef Tensor zeros_like(Layout s, int dtype):
 
 
 # ---- index, index_put ----------------------------------------------------------------------------------------------
-
-cdef enum:
-    STRICT = 1          # attrs.i[0]: negative indices are errors
-    ADD = 1             # attrs.mode of index_put and scatter
-
 
 cdef Attrs place(unsigned int axes, int axis, bint strict):
     """attrs.axes: the indexed axes; attrs.axis: where the axes of the indices stand among the ones that stay."""
@@ -322,14 +316,6 @@ cdef object part_shape(Key r):
     return tuple(kept[:r.where.c.axis]) + beside + tuple(kept[r.where.c.axis:])
 
 
-cdef Key key_for_put(Tensor x, object key, str what):
-    cdef Key r = read_key(x, key)
-    error = explain(r)              # before anything is written
-    if error is not None:
-        raise error
-    return r
-
-
 def advanced_set(Tensor x not None, key, value):
     cdef Tensor mask, values = as_operand(value, x.dtype, "item assignment")
     cdef Key r
@@ -587,173 +573,6 @@ cdef int64_t dim_of_row(object row, int64_t n) except -1:
     return row + n if row < 0 else row
 
 
-# ---- gather, scatter -----------------------------------------------------------------------------------------------
-
-cdef int infer_second(Op o, PyObject** xs, int n, Attrs a, PyObject** lays) except -1:
-    cdef fg_layout* l = &(<Tensor>xs[1]).layout.c
-    give(lays, 0, dense_layout(l.ndim, l.shape))
-    return 0
-
-
-cdef Attrs along(int axis, int mode):
-    cdef Attrs a = new_attrs()
-    a.c.axis = axis
-    a.c.mode = mode
-    a.c.i[0] = STRICT
-    return a
-
-
-cdef Tensor gathered(Tensor x, int axis, Tensor index):
-    cdef PyObject* xs[2]
-    xs[0] = <PyObject*>x
-    xs[1] = <PyObject*>index
-    return <Tensor>apply(GATHER, xs, 2, along(axis, 0))
-
-
-cdef Tensor scattered(Op o, Tensor x, int axis, Tensor index, Tensor source):
-    cdef PyObject* xs[3]
-    xs[0] = <PyObject*>x
-    xs[1] = <PyObject*>index
-    xs[2] = <PyObject*>source
-    return <Tensor>apply(o, xs, 3, along(axis, ADD if o is SCATTER_ADD else 0))
-
-
-cdef Op GATHER = op(
-    "gather", shape=shape_rule(infer_second), dtype="Ti->T", jvp=LINEAR, batch=ROWS, family="indexing",
-    vjp=(lambda g, s0, a, x1: scattered(SCATTER_ADD, zeros_like(s0, (<Tensor>g).dtype), a.axis, x1, g), None),
-    sample=lambda r: [((r.normal(size=(3, 4)), 1, r.integers(0, 4, size=(2, 5))), {}),
-                      ((r.normal(size=(3, 4)), 0, r.integers(0, 3, size=(6, 4))), {})],
-    doc="The elements whose position along one dimension is given for each result.", numpy="gather(x0, {axis}, x1)")
-cdef Op SCATTER = op(
-    "scatter", shape="SAME", dtype="TiT->T", jvp=LINEAR, batch=ROWS, family="indexing",
-    vjp=(lambda g, a, x1: scattered(SCATTER, g, a.axis, x1, zeros_like((<Tensor>x1).layout, (<Tensor>g).dtype)), None,
-         lambda g, a, x1: gathered(g, a.axis, x1)),
-    sample=lambda r: [((r.normal(size=(3, 4)), 1, np.array([[2, 0], [1, 3]]), r.normal(size=(2, 2))), {})],
-    doc="A copy in which elements are replaced, their position along one dimension given for each value.",
-    numpy="scatter(x0, {axis}, x1, x2)")
-cdef Op SCATTER_ADD = op(
-    "scatter_add", shape="SAME", dtype="TiT->T", kernel="scatter", jvp=LINEAR, batch=ROWS, family="indexing",
-    vjp=(lambda g: g, None, lambda g, a, x1: gathered(g, a.axis, x1)),
-    sample=lambda r: [((r.normal(size=(3, 4)), 0, r.integers(0, 3, size=(5, 4)), r.normal(size=(5, 4))), {})],
-    doc="As scatter, adding instead of replacing; repeated positions add up.", numpy="scatter(x0, {axis}, x1, x2, add=True)")
-
-
-cdef int check_along(Tensor x, int axis, Tensor index, str name) except -1:
-    cdef int k
-    if index.dtype != FG_I64 and index.dtype != FG_I32:
-        raise DTypeError(f"{name}: indices must be int64 or int32, got {dtype_of(index.dtype).name}")
-    if index.layout.c.ndim != x.layout.c.ndim:
-        raise ShapeError(f"{name}: the index must have as many dimensions as the tensor: {tuple(index.shape)} for "
-                         f"{tuple(x.shape)}")
-    for k in range(x.layout.c.ndim):
-        if k != axis and index.layout.c.shape[k] > x.layout.c.shape[k]:
-            raise ShapeError(f"{name}: the index of shape {tuple(index.shape)} is larger than the tensor of shape "
-                             f"{tuple(x.shape)} apart from dimension {axis}")
-    return 0
-
-
-@publish
-def gather(Tensor input not None, dim, Tensor index not None, *, sparse_grad=False):
-    """The elements whose position along `dim` the index gives: ``out[i][j] = input[i][index[i][j]]`` for dim 1.
-
-    index: int64, as many dimensions as input and nowhere larger but along `dim`. Returns a tensor of the index's shape.
-
-    >>> import fastgrad as fg
-    >>> fg.gather(fg.tensor([[1, 2], [3, 4]]), 1, fg.tensor([[0], [1]]))
-    tensor([[1],
-            [4]])
-    """
-    cdef int d = dim_of(dim, input.layout.c.ndim)
-    check_along(input, d, index, "gather")
-    try:
-        return gathered(input, d, index)
-    except IndexError as error:
-        raise out_of_range("gather", index, input.shape[d] if input.layout.c.ndim else 1, d) or error from None
-
-
-cdef object scatter_any(Op o, Tensor x, object dim, Tensor index, object src, bint here, str name):
-    cdef int d = dim_of(dim, x.layout.c.ndim), k
-    cdef Tensor source = as_operand(src, x.dtype, name)
-    check_along(x, d, index, name)
-    if type(src) is not Tensor:
-        if source.dtype != x.dtype:
-            source = cast(source, x.dtype)
-        source = expand_to(source, index.layout.c.ndim, index.layout.c.shape)
-    if source.dtype != x.dtype:
-        raise DTypeError(f"{name}: the source is {dtype_of(source.dtype).name}, the tensor {dtype_of(x.dtype).name}; they must "
-                         f"have one dtype")
-    if source.layout.c.ndim != index.layout.c.ndim:
-        raise ShapeError(f"{name}: index and source must have the same number of dimensions: {tuple(index.shape)} and "
-                         f"{tuple(source.shape)}")
-    for k in range(index.layout.c.ndim):
-        if index.layout.c.shape[k] > source.layout.c.shape[k]:
-            raise ShapeError(f"{name}: the index of shape {tuple(index.shape)} is larger than the source of shape "
-                             f"{tuple(source.shape)}")
-    if tuple(source.shape) != tuple(index.shape):
-        source = <Tensor>slots.getitem(source, tuple([slice(0, n) for n in index.shape]))
-    try:
-        if here:
-            return inplace(o, x, [index, source], along(d, ADD if o is SCATTER_ADD else 0))
-        return scattered(o, x, d, index, source)
-    except IndexError as error:
-        raise out_of_range(name, index, x.shape[d] if x.layout.c.ndim else 1, d) or error from None
-
-
-def scatter_(Tensor self not None, dim, Tensor index not None, src=None, *, value=None):
-    """Writes each element of the source at the position along `dim` that the index gives; returns this tensor."""
-    return scatter_any(SCATTER, self, dim, index, value if src is None else src, True, "scatter_")
-
-
-@publish(inplace=scatter_)
-def scatter(Tensor input not None, dim, Tensor index not None, src=None, *, value=None):
-    """A copy with each element of `src` (a tensor or one number) at the position along `dim` that the index gives:
-    ``out[i][index[i][j]] = src[i][j]`` for dim 1. Which of several values for one place stays is not defined.
-
-    >>> import fastgrad as fg
-    >>> fg.scatter(fg.zeros(2, 3), 1, fg.tensor([[2], [0]]), 1.0)
-    tensor([[0., 0., 1.],
-            [1., 0., 0.]])
-    """
-    return scatter_any(SCATTER, input, dim, index, value if src is None else src, False, "scatter")
-
-
-def scatter_add_(Tensor self not None, dim, Tensor index not None, Tensor src not None):
-    """Adds each element of the source at the position along `dim` that the index gives; returns this tensor."""
-    return scatter_any(SCATTER_ADD, self, dim, index, src, True, "scatter_add_")
-
-
-@publish(inplace=scatter_add_)
-def scatter_add(Tensor input not None, dim, Tensor index not None, Tensor src not None):
-    """A copy with each element of `src` added at the position along `dim` that the index gives; repeated places add up.
-
-    >>> import fastgrad as fg
-    >>> fg.scatter_add(fg.zeros(3), 0, fg.tensor([0, 2, 2]), fg.ones(3))
-    tensor([1., 0., 2.])
-    """
-    return scatter_any(SCATTER_ADD, input, dim, index, src, False, "scatter_add")
-
-
-@publish
-def take_along_dim(Tensor input not None, Tensor indices not None, dim=None):
-    """`gather` with the other dimensions broadcast; without `dim`, from the flattened tensor.
-
-    >>> import fastgrad as fg
-    >>> fg.take_along_dim(fg.tensor([[3, 1, 2]]), fg.tensor([[1, 2, 0]]), dim=1)
-    tensor([[1, 2, 3]])
-    """
-    cdef int d
-    if dim is None:
-        return gather(input.reshape(-1), 0, indices.reshape(-1))
-    d = dim_of(dim, input.layout.c.ndim)
-    if indices.layout.c.ndim != input.layout.c.ndim:
-        raise ShapeError(f"take_along_dim: input and indices must have as many dimensions: {tuple(input.shape)} and "
-                         f"{tuple(indices.shape)}")
-    shape = [max(m, n) if m == 1 or n == 1 else m for m, n in zip(input.shape, indices.shape)]
-    full, want = list(shape), list(shape)
-    full[d], want[d] = input.shape[d], indices.shape[d]
-    return gather(input.expand(full), d, indices.expand(want))
-
-
 # ---- masks ---------------------------------------------------------------------------------------------------------
 
 cdef Op MASKED_FILL = op(
@@ -792,19 +611,6 @@ def masked_fill(Tensor input not None, Tensor mask not None, value):
     return apply(MASKED_FILL, xs, 3, None)
 
 
-@publish
-def masked_select(Tensor input not None, Tensor mask not None):
-    """The elements where the mask is true, as a vector; the two broadcast together.
-
-    >>> import fastgrad as fg
-    >>> fg.masked_select(fg.arange(3), fg.tensor([True, False, True]))
-    tensor([0, 2])
-    """
-    check_mask(mask, "masked_select")
-    shape = np.broadcast_shapes(tuple(input.shape), tuple(mask.shape))
-    return advanced_get(input.expand(shape), mask.expand(shape)) if shape else advanced_get(input.reshape(1), mask.reshape(1))
-
-
 cdef Op NONZERO = op("nonzero", shape="GIVEN", dtype=".->i", vjp=NONE, family="indexing",
                      sample=lambda r: [((r.normal(size=(3, 4)) * (r.uniform(size=(3, 4)) < 0.5),), {})],
                      doc="The positions of the elements that are not zero, in row-major order, one per row.",
@@ -830,120 +636,3 @@ def nonzero(Tensor input not None, *, as_tuple=False):
     a.c.shape[1] = input.layout.c.ndim
     found = <Tensor>apply(NONZERO, &px, 1, a)
     return tuple([found.select(1, k) for k in range(input.layout.c.ndim)]) if as_tuple else found
-
-
-@publish
-def argwhere(Tensor input not None):
-    """The positions of the elements that are not zero: (count, ndim), int64.
-
-    >>> import fastgrad as fg
-    >>> fg.argwhere(fg.tensor([[0, 5], [6, 0]]))
-    tensor([[0, 1],
-            [1, 0]])
-    """
-    return nonzero(input)
-
-
-# ---- joining -------------------------------------------------------------------------------------------------------
-
-def cat_vjp(Tensor g, Attrs a, shapes):
-    """The parts of g."""
-    return functions["split"](g, [s[a.c.axis] for s in shapes], a.c.axis)
-
-
-cdef Op CAT = op(
-    "cat", shape="GIVEN", dtype="T*->T", jvp=LINEAR, batch=ROWS, family="indexing",
-    vjp=joint(lambda g, a, shapes: cat_vjp(g, a, shapes)),
-    sample=lambda r: [(([r.normal(size=(2, 3)), r.normal(size=(1, 3))],), {}),
-                      (([r.normal(size=(2, 1)), r.normal(size=(2, 3)), r.normal(size=(2, 2))], 1), {})],
-    doc="Tensors one after the other along one dimension.", numpy="np.concatenate([{inputs}], axis={axis})")
-
-
-cdef list tensors_of(object tensors, str name):
-    if type(tensors) is Tensor:
-        raise TypeError(f"{name}: expected a list or tuple of Tensors, got one Tensor")
-    cdef list xs = list(tensors)
-    if not xs:
-        raise ShapeError(f"{name}: expected at least one tensor")
-    for i, x in enumerate(xs):
-        if type(x) is not Tensor:
-            raise TypeError(f"{name}: expected Tensors, got {type(x).__name__} at position {i}")
-    return xs
-
-
-@publish(method=False)
-def cat(tensors, dim=0, *, axis=None):
-    """Tensors one after the other along one dimension; the others must agree in size.
-
-    >>> import fastgrad as fg
-    >>> fg.cat([fg.zeros(2, 3), fg.ones(1, 3)]).shape
-    fastgrad.Size([3, 3])
-    """
-    cdef list xs = tensors_of(tensors, "cat"), parts = []
-    cdef Tensor x, like = None
-    cdef Attrs a
-    cdef int d, k
-    cdef int64_t total = 0
-    for x in xs:
-        if x.layout.c.ndim == 0:
-            raise RuntimeError("cat: 0-d tensors cannot be concatenated; use stack")
-        if like is None and not (x.layout.c.ndim == 1 and x.layout.c.size == 0):
-            like = x
-    if like is None:
-        like = xs[0]
-    d = dim_of(either(dim, axis), like.layout.c.ndim)
-    for i, x in enumerate(xs):
-        if x.layout.c.ndim == 1 and x.layout.c.size == 0 and like.layout.c.ndim != 1:
-            continue                        # PyTorch lets an empty vector pass anywhere
-        if x.layout.c.ndim != like.layout.c.ndim:
-            raise ShapeError(f"cat: tensors must have the same number of dimensions: {tuple(like.shape)} and {tuple(x.shape)} at "
-                             f"position {i}")
-        for k in range(like.layout.c.ndim):
-            if k != d and x.layout.c.shape[k] != like.layout.c.shape[k]:
-                raise ShapeError(f"cat: sizes must match except in dimension {d}: {tuple(like.shape)} and {tuple(x.shape)} at "
-                                 f"position {i}")
-        total += x.layout.c.shape[d]
-        parts.append(x)
-    a = shape_attrs(like.layout.c.ndim, like.layout.c.shape)
-    a.c.shape[d] = total
-    a.c.axis = d
-    return apply_list(CAT, parts, a)
-
-
-functions["concat"] = functions["concatenate"] = cat
-
-
-@publish(method=False)
-def stack(tensors, dim=0, *, axis=None):
-    """Tensors of one shape side by side along a new dimension.
-
-    >>> import fastgrad as fg
-    >>> fg.stack([fg.tensor([1, 2]), fg.tensor([3, 4])], dim=1)
-    tensor([[1, 3],
-            [2, 4]])
-    """
-    cdef list xs = tensors_of(tensors, "stack")
-    shape = (<Tensor>xs[0]).shape
-    for i, x in enumerate(xs):
-        if x.shape != shape:
-            raise ShapeError(f"stack: tensors must have one shape: {tuple(shape)} and {tuple(x.shape)} at position {i}")
-    d = dim_of(either(dim, axis), len(shape) + 1)
-    return cat([x.unsqueeze(d) for x in xs], d)
-
-
-@publish(method=False)
-def hstack(tensors):
-    """Tensors one after the other along dimension 1; along dimension 0 for vectors.
-
-    >>> import fastgrad as fg
-    >>> fg.hstack([fg.tensor([1]), fg.tensor([2, 3])])
-    tensor([1, 2, 3])
-    """
-    xs = [x.reshape(1) if x.ndim == 0 else x for x in tensors_of(tensors, "hstack")]
-    return cat(xs, 0 if xs[0].ndim == 1 else 1)
-
-
-@publish(method=False)
-def vstack(tensors):
-    """Tensors one after the other along dimension 0, vectors as rows."""
-    return cat([x.reshape(1, -1) if x.ndim < 2 else x for x in tensors_of(tensors, "vstack")], 0)

@@ -14,7 +14,7 @@ from libc.stdlib cimport calloc, free
 
 import numpy as np
 
-from .create cimport array_of
+from .data cimport array_of
 from .memory cimport foreign_storage
 from .tensor cimport *
 

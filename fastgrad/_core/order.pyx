@@ -32,7 +32,8 @@ cdef Op ARGSORT = op(
     doc="The positions that sort along attrs.axis, stable, NaN as the largest; attrs.mode 1: the largest first.")
 
 
-cdef int axis_of(object dim, int ndim, str who) except -2:
+cpdef int axis_of(object dim, int ndim, str who) except -2:
+    """A dimension counted from the front; of a 0-d tensor, 0."""
     n = ndim if ndim else 1
     if dim is None:
         raise TypeError(f"{who}: say along which dimension, dim=...")

@@ -14,7 +14,9 @@ import os
 
 import numpy as np
 
-from .create cimport array_of, check_options, code_of, default_code, finished, layout_like, sizes_layout
+from .arguments cimport check_options, code_of, default_code, sizes_layout
+from .create cimport layout_like
+from .data cimport array_of, finished
 from .inplace cimport inplace
 from .levels cimport behind, boxed, drawn_levels
 from .promote cimport cast

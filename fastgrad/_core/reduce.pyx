@@ -7,7 +7,7 @@ of each: `axes`, the reduced ones as a mask; `mode`, 1 where they stay with size
 from libc.math cimport INFINITY, NAN
 from libc.stdint cimport int64_t
 
-from .create cimport code_of
+from .arguments cimport code_of
 from .elementwise cimport over, times, where
 from .promote cimport cast
 from .shape cimport axes_mask, dim_of, either, expand_to, permuted, reshape_to
@@ -33,6 +33,16 @@ cdef Attrs over_axes(unsigned int axes, bint keepdim):
     a.c.axes = axes
     a.c.mode = keepdim
     return a
+
+
+cdef bint kept(object keepdim, object keepdims) except -1:
+    """Whether the reduced dimensions stay. An int is refused: in ``x.sum(0, 1)`` it is meant as a second dimension."""
+    if keepdim is False and keepdims is False:
+        return False
+    if type(keepdim) is int or type(keepdims) is int:
+        raise TypeError(f"keepdim must be a bool, got {keepdims if keepdim is False else keepdim}; several dimensions are given "
+                        f"as one tuple, dim=(0, 1)")
+    return bool(keepdim) or bool(keepdims)
 
 
 cdef Tensor spread(Tensor g, Layout s, Attrs a):
@@ -159,7 +169,7 @@ cdef Tensor reduced(Op o, Tensor x, object dim, bint keepdim, object dtype):
 
 
 @publish
-def sum(Tensor input not None, dim=None, bint keepdim=False, *, dtype=None, axis=None, bint keepdims=False):
+def sum(Tensor input not None, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=False):
     """The sum over `dim` (an int or several), or over all dimensions; of integers and bools as int64.
 
     >>> import fastgrad as fg
@@ -167,40 +177,40 @@ def sum(Tensor input not None, dim=None, bint keepdim=False, *, dtype=None, axis
     tensor([[4.],
             [6.]])
     """
-    return reduced(SUM, input, either(dim, axis), keepdim or keepdims, dtype)
+    return reduced(SUM, input, either(dim, axis), kept(keepdim, keepdims), dtype)
 
 
 @publish
-def nansum(Tensor input not None, dim=None, bint keepdim=False, *, dtype=None, axis=None, bint keepdims=False):
+def nansum(Tensor input not None, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=False):
     """The sum over `dim`, or over all dimensions, where NaN counts as 0.
 
     >>> import fastgrad as fg
     >>> fg.nansum(fg.tensor([1.0, fg.nan]))
     tensor(1.)
     """
-    return reduced(NANSUM if fg_is_real(input.dtype) else SUM, input, either(dim, axis), keepdim or keepdims, dtype)
+    return reduced(NANSUM if fg_is_real(input.dtype) else SUM, input, either(dim, axis), kept(keepdim, keepdims), dtype)
 
 
 @publish
-def mean(Tensor input not None, dim=None, bint keepdim=False, *, dtype=None, axis=None, bint keepdims=False):
+def mean(Tensor input not None, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=False):
     """The mean over `dim` (an int or several), or over all dimensions.
 
     >>> import fastgrad as fg
     >>> fg.mean(fg.tensor([[1.0, 3.0], [4.0, 2.0]]), dim=0)
     tensor([2.5000, 2.5000])
     """
-    return reduced(MEAN, input, either(dim, axis), keepdim or keepdims, dtype)
+    return reduced(MEAN, input, either(dim, axis), kept(keepdim, keepdims), dtype)
 
 
 @publish
-def prod(Tensor input not None, dim=None, bint keepdim=False, *, dtype=None, axis=None, bint keepdims=False):
+def prod(Tensor input not None, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=False):
     """The product over `dim`, or over all dimensions; of integers and bools as int64.
 
     >>> import fastgrad as fg
     >>> fg.prod(fg.tensor([2.0, 3.0]))
     tensor(6.)
     """
-    return reduced(PROD, input, either(dim, axis), keepdim or keepdims, dtype)
+    return reduced(PROD, input, either(dim, axis), kept(keepdim, keepdims), dtype)
 
 
 # ---- variances -----------------------------------------------------------------------------------------------------
@@ -253,49 +263,49 @@ cdef object spread_of(Op o, Tensor x, object dim, object unbiased, bint keepdim,
 
 
 @publish
-def var(Tensor input not None, dim=None, unbiased=None, bint keepdim=False, *, correction=None, axis=None, bint keepdims=False):
+def var(Tensor input not None, dim=None, unbiased=None, keepdim=False, *, correction=None, axis=None, keepdims=False):
     """The variance over `dim`, or over all dimensions, with n - correction as its divisor (correction 1 if not given).
 
     >>> import fastgrad as fg
     >>> fg.var(fg.tensor([1.0, 3.0]))
     tensor(2.)
     """
-    return spread_of(VAR, input, either(dim, axis), unbiased, keepdim or keepdims, correction)
+    return spread_of(VAR, input, either(dim, axis), unbiased, kept(keepdim, keepdims), correction)
 
 
 @publish
-def std(Tensor input not None, dim=None, unbiased=None, bint keepdim=False, *, correction=None, axis=None, bint keepdims=False):
+def std(Tensor input not None, dim=None, unbiased=None, keepdim=False, *, correction=None, axis=None, keepdims=False):
     """The standard deviation over `dim`, or over all dimensions: the square root of `var`.
 
     >>> import fastgrad as fg
     >>> fg.std(fg.tensor([1.0, 3.0]), correction=0)
     tensor(1.)
     """
-    return spread_of(STD, input, either(dim, axis), unbiased, keepdim or keepdims, correction)
+    return spread_of(STD, input, either(dim, axis), unbiased, kept(keepdim, keepdims), correction)
 
 
 @publish(method=False)
-def var_mean(Tensor input not None, dim=None, unbiased=None, bint keepdim=False, *, correction=None, axis=None,
-             bint keepdims=False):
+def var_mean(Tensor input not None, dim=None, unbiased=None, keepdim=False, *, correction=None, axis=None,
+             keepdims=False):
     """The variance and the mean, as a pair.
 
     >>> import fastgrad as fg
     >>> fg.var_mean(fg.tensor([1.0, 3.0]))
     (tensor(2.), tensor(2.))
     """
-    return spread_of(VAR_MEAN, input, either(dim, axis), unbiased, keepdim or keepdims, correction)
+    return spread_of(VAR_MEAN, input, either(dim, axis), unbiased, kept(keepdim, keepdims), correction)
 
 
 @publish(method=False)
-def std_mean(Tensor input not None, dim=None, unbiased=None, bint keepdim=False, *, correction=None, axis=None,
-             bint keepdims=False):
+def std_mean(Tensor input not None, dim=None, unbiased=None, keepdim=False, *, correction=None, axis=None,
+             keepdims=False):
     """The standard deviation and the mean, as a pair.
 
     >>> import fastgrad as fg
     >>> fg.std_mean(fg.tensor([1.0, 3.0]), correction=0)
     (tensor(1.), tensor(2.))
     """
-    return spread_of(STD_MEAN, input, either(dim, axis), unbiased, keepdim or keepdims, correction)
+    return spread_of(STD_MEAN, input, either(dim, axis), unbiased, kept(keepdim, keepdims), correction)
 
 
 # ---- norms ---------------------------------------------------------------------------------------------------------
@@ -332,7 +342,7 @@ def norm_vjp(Tensor g, Tensor x, Tensor y, Attrs a):
 
 
 @publish
-def norm(Tensor input not None, p="fro", dim=None, bint keepdim=False, dtype=None, *, axis=None, bint keepdims=False):
+def norm(Tensor input not None, p="fro", dim=None, keepdim=False, dtype=None, *, axis=None, keepdims=False):
     """The p-norm of all elements, or of the vectors along `dim`; p a number, inf, -inf or "fro" (2).
 
     >>> import fastgrad as fg
@@ -343,7 +353,7 @@ def norm(Tensor input not None, p="fro", dim=None, bint keepdim=False, dtype=Non
     cdef Attrs a
     if code >= 0 and code != input.dtype:
         input = cast(input, code)
-    a = over_axes(axes_mask(either(dim, axis), input.layout.c.ndim), keepdim or keepdims)
+    a = over_axes(axes_mask(either(dim, axis), input.layout.c.ndim), kept(keepdim, keepdims))
     if p is None or p == "fro":
         p = 2
     elif isinstance(p, str):
@@ -355,7 +365,7 @@ def norm(Tensor input not None, p="fro", dim=None, bint keepdim=False, dtype=Non
 
 
 @publish
-def logsumexp(Tensor input not None, dim=None, bint keepdim=False, *, axis=None, bint keepdims=False):
+def logsumexp(Tensor input not None, dim=None, keepdim=False, *, axis=None, keepdims=False):
     """log(sum(exp(input))) over `dim` (an int or several), without overflow.
 
     >>> import fastgrad as fg
@@ -364,7 +374,7 @@ def logsumexp(Tensor input not None, dim=None, bint keepdim=False, *, axis=None,
     """
     if dim is None and axis is None:
         raise TypeError("logsumexp: say over which dimensions, dim=...")
-    return apply1(LOGSUMEXP, input, over_axes(axes_mask(either(dim, axis), input.layout.c.ndim), keepdim or keepdims))
+    return apply1(LOGSUMEXP, input, over_axes(axes_mask(either(dim, axis), input.layout.c.ndim), kept(keepdim, keepdims)))
 
 
 # ---- extremes ------------------------------------------------------------------------------------------------------
@@ -445,29 +455,29 @@ cdef Attrs one_axis(str who, Tensor x, object dim, bint keepdim):
 
 
 @publish
-def amax(Tensor input not None, dim=(), bint keepdim=False, *, axis=None, bint keepdims=False):
+def amax(Tensor input not None, dim=(), keepdim=False, *, axis=None, keepdims=False):
     """The largest element over `dim` (an int or several), or over all dimensions. Ties share the gradient evenly.
 
     >>> import fastgrad as fg
     >>> fg.amax(fg.tensor([[1.0, 3.0], [4.0, 2.0]]), dim=1)
     tensor([3., 4.])
     """
-    return extreme(AMAX, input, either(dim, axis), keepdim or keepdims)
+    return extreme(AMAX, input, either(dim, axis), kept(keepdim, keepdims))
 
 
 @publish
-def amin(Tensor input not None, dim=(), bint keepdim=False, *, axis=None, bint keepdims=False):
+def amin(Tensor input not None, dim=(), keepdim=False, *, axis=None, keepdims=False):
     """The smallest element over `dim` (an int or several), or over all dimensions. Ties share the gradient evenly.
 
     >>> import fastgrad as fg
     >>> fg.amin(fg.tensor([[1.0, 3.0], [4.0, 2.0]]), dim=1)
     tensor([1., 2.])
     """
-    return extreme(AMIN, input, either(dim, axis), keepdim or keepdims)
+    return extreme(AMIN, input, either(dim, axis), kept(keepdim, keepdims))
 
 
 @publish
-def aminmax(Tensor input not None, *, dim=None, bint keepdim=False, axis=None, bint keepdims=False):
+def aminmax(Tensor input not None, *, dim=None, keepdim=False, axis=None, keepdims=False):
     """The smallest and the largest element along `dim`, or of all, as (min, max).
 
     >>> import fastgrad as fg
@@ -475,7 +485,7 @@ def aminmax(Tensor input not None, *, dim=None, bint keepdim=False, axis=None, b
     tensor(3.)
     """
     dim = either(dim, axis)
-    keepdim = keepdim or keepdims
+    keepdim = kept(keepdim, keepdims)
     return results.aminmax(extreme(AMIN, input, dim, keepdim), extreme(AMAX, input, dim, keepdim))
 
 
@@ -488,7 +498,7 @@ cdef object extreme_of(Op whole, Op along_dim, Op pairwise, object result, Tenso
 
 
 @publish
-def max(Tensor input not None, dim=None, bint keepdim=False, *, other=None, axis=None, bint keepdims=False):
+def max(Tensor input not None, dim=None, keepdim=False, *, other=None, axis=None, keepdims=False):
     """The largest element of all; with a `dim`, (values, indices) along it; with a Tensor, the larger of both, elementwise.
 
     Of equal elements the index is that of the first; NaN counts as the largest.
@@ -498,11 +508,11 @@ def max(Tensor input not None, dim=None, bint keepdim=False, *, other=None, axis
     tensor([1, 0])
     """
     return extreme_of(AMAX, MAX_DIM, MAXIMUM, results.max, input, either(dim, axis) if other is None else other,
-                      keepdim or keepdims)
+                      kept(keepdim, keepdims))
 
 
 @publish
-def min(Tensor input not None, dim=None, bint keepdim=False, *, other=None, axis=None, bint keepdims=False):
+def min(Tensor input not None, dim=None, keepdim=False, *, other=None, axis=None, keepdims=False):
     """The smallest element of all; with a `dim`, (values, indices) along it; with a Tensor, the smaller of both, elementwise.
 
     Of equal elements the index is that of the first; NaN counts as the smallest.
@@ -512,7 +522,7 @@ def min(Tensor input not None, dim=None, bint keepdim=False, *, other=None, axis
     tensor([1., 2.])
     """
     return extreme_of(AMIN, MIN_DIM, MINIMUM, results.min, input, either(dim, axis) if other is None else other,
-                      keepdim or keepdims)
+                      kept(keepdim, keepdims))
 
 
 cdef object index_of(Op o, Tensor x, object dim, bint keepdim):
@@ -525,25 +535,25 @@ cdef object index_of(Op o, Tensor x, object dim, bint keepdim):
 
 
 @publish
-def argmax(Tensor input not None, dim=None, bint keepdim=False, *, axis=None, bint keepdims=False):
+def argmax(Tensor input not None, dim=None, keepdim=False, *, axis=None, keepdims=False):
     """The index of the first largest element along `dim`, or in the flattened tensor.
 
     >>> import fastgrad as fg
     >>> fg.argmax(fg.tensor([[1.0, 3.0], [4.0, 2.0]]), dim=1)
     tensor([1, 0])
     """
-    return index_of(ARGMAX, input, either(dim, axis), keepdim or keepdims)
+    return index_of(ARGMAX, input, either(dim, axis), kept(keepdim, keepdims))
 
 
 @publish
-def argmin(Tensor input not None, dim=None, bint keepdim=False, *, axis=None, bint keepdims=False):
+def argmin(Tensor input not None, dim=None, keepdim=False, *, axis=None, keepdims=False):
     """The index of the first smallest element along `dim`, or in the flattened tensor.
 
     >>> import fastgrad as fg
     >>> fg.argmin(fg.tensor([[1.0, 3.0], [4.0, 2.0]]), dim=1)
     tensor([0, 1])
     """
-    return index_of(ARGMIN, input, either(dim, axis), keepdim or keepdims)
+    return index_of(ARGMIN, input, either(dim, axis), kept(keepdim, keepdims))
 
 
 cdef Tensor truth(Tensor x):
@@ -557,25 +567,25 @@ cdef Tensor verdict(Op o, Tensor x, object dim, bint keepdim):
 
 
 @publish
-def any(Tensor input not None, dim=None, bint keepdim=False, *, axis=None, bint keepdims=False):
+def any(Tensor input not None, dim=None, keepdim=False, *, axis=None, keepdims=False):
     """Whether any element over `dim`, or of all, is not 0.
 
     >>> import fastgrad as fg
     >>> fg.any(fg.tensor([[False, False], [True, False]]), dim=1)
     tensor([False,  True])
     """
-    return verdict(ANY, input, either(dim, axis), keepdim or keepdims)
+    return verdict(ANY, input, either(dim, axis), kept(keepdim, keepdims))
 
 
 @publish
-def all(Tensor input not None, dim=None, bint keepdim=False, *, axis=None, bint keepdims=False):
+def all(Tensor input not None, dim=None, keepdim=False, *, axis=None, keepdims=False):
     """Whether all elements over `dim`, or all there are, are not 0.
 
     >>> import fastgrad as fg
     >>> fg.all(fg.tensor([[True, False], [True, True]]), dim=1)
     tensor([False,  True])
     """
-    return verdict(ALL, input, either(dim, axis), keepdim or keepdims)
+    return verdict(ALL, input, either(dim, axis), kept(keepdim, keepdims))
 
 
 @publish

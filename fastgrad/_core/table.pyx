@@ -13,7 +13,7 @@ from libc.string cimport memset
 
 from .inplace cimport inplace as run_inplace
 from .tensor cimport *
-from ._errors import ShapeError
+from ._errors import NoMatrix, ShapeError
 from .kernels import declared, kernel_names, records
 from .tensor import install
 
@@ -388,8 +388,8 @@ cdef int infer_matmul(Op op, PyObject** xs, int n, Attrs a, PyObject** lays) exc
     cdef int64_t d, e
     cdef int k, i, j, batch = max(x.c.ndim, y.c.ndim, 2) - 2, nd = batch
     if x.c.ndim == 0 or y.c.ndim == 0:
-        raise RuntimeError(f"{op.name}: both operands need at least 1 dimension: {tuple(shape_of(x))} @ {tuple(shape_of(y))}; "
-                           f"use * to multiply by a number")
+        raise NoMatrix(f"{op.name}: both operands need at least 1 dimension: {tuple(shape_of(x))} @ {tuple(shape_of(y))}; "
+                       f"use * to multiply by a number")
     if x.c.shape[x.c.ndim - 1] != y.c.shape[max(y.c.ndim - 2, 0)]:
         raise ShapeError(f"{op.name}: inner sizes differ: {tuple(shape_of(x))} @ {tuple(shape_of(y))}")
     for k in range(batch):

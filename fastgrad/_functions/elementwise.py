@@ -4,31 +4,15 @@ import math
 
 from fastgrad._core import Tensor
 from fastgrad._core.table import functions as f
-from fastgrad._core.table import publish
+from fastgrad._core.tensor import install
+from fastgrad._functions._shared import in_place, publish
 
 
 def _real(x):
     return x if x.is_floating_point() else x.float()
 
 
-def in_place(function):
-    """The in-place form of a function: the result written into the tensor."""
-
-    def run(self, *args, **kwargs):
-        return self.copy_(function(self, *args, **kwargs))
-
-    run.__wrapped__ = function  # its signature
-    run.__name__ = run.__qualname__ = function.__name__ + "_"
-    run.__doc__ = f"In-place form of `{function.__name__}`: writes the result into this tensor and returns it."
-    return run
-
-
-def _both(function):
-    """Publishes a function and its in-place form."""
-    return publish(function, inplace=in_place(function))
-
-
-@_both
+@publish(inplace=True)
 def asinh(input):
     """The inverse hyperbolic sine, sign(x) log(|x| + sqrt(x^2 + 1)), without cancellation at 0."""
     x = _real(input)
@@ -36,7 +20,7 @@ def asinh(input):
     return f["copysign"]((a + a * a / (1 + (a * a + 1).sqrt())).log1p(), x)
 
 
-@_both
+@publish(inplace=True)
 def acosh(input):
     """The inverse hyperbolic cosine, of numbers from 1 on: log1p(t + sqrt(2 t + t^2)) with t = x - 1.
 
@@ -48,14 +32,14 @@ def acosh(input):
     return (t + (2 * t + t * t).sqrt()).log1p()
 
 
-@_both
+@publish(inplace=True)
 def atanh(input):
     """The inverse hyperbolic tangent, of numbers between -1 and 1: (log1p(x) - log1p(-x)) / 2."""
     x = _real(input)
     return (x.log1p() - (-x).log1p()) * 0.5
 
 
-@_both
+@publish(inplace=True)
 def deg2rad(input):
     """Degrees as radians.
 
@@ -66,7 +50,7 @@ def deg2rad(input):
     return input * (math.pi / 180)
 
 
-@_both
+@publish(inplace=True)
 def rad2deg(input):
     """Radians as degrees.
 
@@ -77,7 +61,7 @@ def rad2deg(input):
     return input * (180 / math.pi)
 
 
-@_both
+@publish(inplace=True)
 def logit(input, eps=None):
     """log(x / (1 - x)), the inverse of the sigmoid; x is clamped to [eps, 1 - eps] where `eps` is given.
 
@@ -89,7 +73,7 @@ def logit(input, eps=None):
     return x.log() - (-x).log1p()
 
 
-@_both
+@publish(inplace=True)
 def sinc(input):
     """sin(pi x) / (pi x), 1 at 0.
 
@@ -201,7 +185,7 @@ def logaddexp2(input, other):
     return f["logaddexp"](input.to(dtype) * math.log(2), other.to(dtype) * math.log(2)) / math.log(2)
 
 
-@_both
+@publish(inplace=True)
 def copysign(input, other):
     """|input| with the sign of `other`, a tensor or a number.
 
@@ -215,7 +199,7 @@ def copysign(input, other):
     return x.abs() * f["where"](signbit(other), -1.0, 1.0).to(x.dtype if not other.is_floating_point() else other.dtype)
 
 
-@_both
+@publish(inplace=True)
 def heaviside(input, values):
     """0 where input < 0, 1 where input > 0, `values` where it is 0; NaN stays.
 
@@ -236,6 +220,7 @@ def _pair(x, y):
     return x, y
 
 
+@publish(inplace=True)
 def sgn(input):
     """-1, 0 or 1, the sign.
 
@@ -246,6 +231,6 @@ def sgn(input):
     return input.sign()
 
 
-publish(sgn, inplace=in_place(sgn))
 for _function in (asinh, acosh, atanh):
-    publish(_function, name=_function.__name__.replace("a", "arc", 1), inplace=in_place(_function))
+    publish(_function, name=_function.__name__.replace("a", "arc", 1), inplace=True)
+install("float_power_", in_place(f["float_power"]))

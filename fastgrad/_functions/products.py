@@ -4,9 +4,8 @@ import math
 
 from fastgrad._core import ShapeError
 from fastgrad._core.table import functions as f
-from fastgrad._core.table import publish
-from fastgrad._functions.arrange import axis_of
-from fastgrad._functions.elementwise import in_place
+from fastgrad._core.tensor import install
+from fastgrad._functions._shared import axis_of, in_place, publish
 
 
 @publish
@@ -36,7 +35,7 @@ def _scaled(x, factor):
     return x if factor == 1 else x * factor
 
 
-@publish
+@publish(inplace=True)
 def addr(input, vec1, vec2, *, beta=1, alpha=1):
     """beta * input + alpha * the outer product of two vectors.
 
@@ -49,10 +48,7 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1):
     return product.expand_as(product) if beta == 0 else _scaled(input, beta) + product
 
 
-publish(addr, inplace=in_place(addr))
-
-
-@publish
+@publish(inplace=True)
 def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """beta * input + alpha * the sum of the products of two stacks of matrices.
 
@@ -64,7 +60,8 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     return product if beta == 0 else _scaled(input, beta) + product
 
 
-publish(addbmm, inplace=in_place(addbmm))
+for _name in ("addmm", "addmv", "baddbmm"):
+    install(_name + "_", in_place(f[_name]))
 
 
 @publish

@@ -1,10 +1,9 @@
-"""Means and moments, differences and integrals along a dimension."""
+"""Means and moments, norms, differences and integrals along a dimension."""
 
 import math
 
 from fastgrad._core.table import functions as f
-from fastgrad._core.table import publish
-from fastgrad._functions.arrange import axis_of
+from fastgrad._functions._shared import axis_of, expect_tensor, publish
 
 
 @publish
@@ -20,26 +19,6 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=F
         raise RuntimeError(f"nanmean: expected float32 or float64, got {x.dtype}")
     dim, keepdim = dim if axis is None else axis, keepdim or keepdims
     return f["nansum"](x, dim, keepdim) / (~x.isnan()).sum(dim, keepdim)
-
-
-@publish
-def logcumsumexp(input, dim=None, *, axis=None):
-    """log of the sums of exp(x) up to each element along `dim`, without overflow.
-
-    >>> import fastgrad as fg
-    >>> fg.logcumsumexp(fg.zeros(3), dim=0)
-    tensor([0.0000, 0.6931, 1.0986])
-    """
-    dim = axis_of(dim if axis is None else axis, input.dim(), "logcumsumexp")
-    if not input.is_floating_point():
-        raise NotImplementedError(f"logcumsumexp: expected float32 or float64, got {input.dtype}")
-    y, reach = input, 1
-    while input.dim() and reach < input.shape[dim]:
-        n = input.shape[dim]
-        ahead = f["logaddexp"](y.narrow(dim, 0, n - reach), y.narrow(dim, reach, n - reach))
-        y = f["cat"]([y.narrow(dim, 0, reach), ahead], dim)
-        reach *= 2
-    return y.clone() if y is input else y
 
 
 @publish
@@ -143,6 +122,18 @@ def corrcoef(input):
         return c / c
     s = c.diagonal().sqrt()
     return (c / s.unsqueeze(1) / s).clamp(-1, 1)
+
+
+@publish(method=False)
+def normalize(input, p=2.0, dim=1, eps=1e-12):
+    """input / max(its p-norm along `dim`, eps).
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.normalize(fg.tensor([[3.0, 4.0]]), dim=1)
+    tensor([[0.6000, 0.8000]])
+    """
+    expect_tensor(input, "normalize")
+    return input / input.norm(p, dim, True).clamp_min(eps)
 
 
 @publish
