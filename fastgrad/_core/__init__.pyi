@@ -1402,15 +1402,41 @@ def absolute(input: Tensor) -> Tensor:
 def acos(input: Tensor) -> Tensor:
     """The inverse cosine."""
 def add(input: Tensor, other: Tensor | _float, *, alpha: _float = 1) -> Tensor:
-    """input + alpha * other."""
+    """input + alpha * other.
+
+    >>> import fastgrad as fg
+    >>> fg.add(fg.tensor([1.0, 2.0]), fg.tensor([10.0, 20.0]), alpha=0.5)
+    tensor([ 6., 12.])
+    """
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: _float = 1) -> Tensor:
-    """input + value * tensor1 / tensor2."""
+    """input + value * tensor1 / tensor2.
+
+    >>> import fastgrad as fg
+    >>> fg.addcdiv(fg.ones(2), fg.tensor([1.0, 2.0]), fg.tensor([4.0, 4.0]), value=2)
+    tensor([1.5000, 2.0000])
+    """
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: _float = 1) -> Tensor:
-    """input + value * tensor1 * tensor2."""
+    """input + value * tensor1 * tensor2.
+
+    >>> import fastgrad as fg
+    >>> fg.addcmul(fg.ones(2), fg.tensor([1.0, 2.0]), fg.tensor([4.0, 4.0]), value=0.5)
+    tensor([3., 5.])
+    """
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: _float = 1, alpha: _float = 1) -> Tensor:
-    """``beta * input + alpha * (mat1 @ mat2)`` for matrices; input broadcasts."""
+    """``beta * input + alpha * (mat1 @ mat2)`` for matrices; input broadcasts.
+
+    >>> import fastgrad as fg
+    >>> fg.addmm(fg.ones(2), fg.eye(2), fg.eye(2), beta=0.5)
+    tensor([[1.5000, 0.5000],
+            [0.5000, 1.5000]])
+    """
 def addmv(input: Tensor, mat, vec: Tensor, *, beta: _float = 1, alpha: _float = 1) -> Tensor:
-    """``beta * input + alpha * (mat @ vec)`` for a matrix and a vector; input broadcasts."""
+    """``beta * input + alpha * (mat @ vec)`` for a matrix and a vector; input broadcasts.
+
+    >>> import fastgrad as fg
+    >>> fg.addmv(fg.ones(2), fg.eye(2), fg.tensor([3.0, 4.0]))
+    tensor([4., 5.])
+    """
 def all(
     input: Tensor,
     dim: _int | Sequence[_int] | None = None,
@@ -1419,7 +1445,12 @@ def all(
     axis: _int | Sequence[_int] | None = None,
     keepdims: _bool = False,
 ) -> Tensor:
-    """Whether all elements over `dim`, or all there are, are not 0."""
+    """Whether all elements over `dim`, or all there are, are not 0.
+
+    >>> import fastgrad as fg
+    >>> fg.all(fg.tensor([[True, False], [True, True]]), dim=1)
+    tensor([False,  True])
+    """
 def allclose(
     input: Tensor, other: Tensor | _float, rtol: _float = 1e-05, atol: _float = 1e-08, equal_nan: _bool = False
 ) -> _bool:
@@ -1437,7 +1468,12 @@ def amax(
     axis: _int | Sequence[_int] | None = None,
     keepdims: _bool = False,
 ) -> Tensor:
-    """The largest element over `dim` (an int or several), or over all dimensions. Ties share the gradient evenly."""
+    """The largest element over `dim` (an int or several), or over all dimensions. Ties share the gradient evenly.
+
+    >>> import fastgrad as fg
+    >>> fg.amax(fg.tensor([[1.0, 3.0], [4.0, 2.0]]), dim=1)
+    tensor([3., 4.])
+    """
 def amin(
     input: Tensor,
     dim: _int | Sequence[_int] | None = ...,
@@ -1446,7 +1482,12 @@ def amin(
     axis: _int | Sequence[_int] | None = None,
     keepdims: _bool = False,
 ) -> Tensor:
-    """The smallest element over `dim` (an int or several), or over all dimensions. Ties share the gradient evenly."""
+    """The smallest element over `dim` (an int or several), or over all dimensions. Ties share the gradient evenly.
+
+    >>> import fastgrad as fg
+    >>> fg.amin(fg.tensor([[1.0, 3.0], [4.0, 2.0]]), dim=1)
+    tensor([1., 2.])
+    """
 def aminmax(
     input: Tensor,
     *,
@@ -1455,7 +1496,12 @@ def aminmax(
     axis: _int | Sequence[_int] | None = None,
     keepdims: _bool = False,
 ) -> tuple[Tensor, ...]:
-    """The smallest and the largest element along `dim`, or of all, as (min, max)."""
+    """The smallest and the largest element along `dim`, or of all, as (min, max).
+
+    >>> import fastgrad as fg
+    >>> fg.aminmax(fg.tensor([1.0, 3.0, 2.0])).max
+    tensor(3.)
+    """
 def any(
     input: Tensor,
     dim: _int | Sequence[_int] | None = None,
@@ -1464,7 +1510,12 @@ def any(
     axis: _int | Sequence[_int] | None = None,
     keepdims: _bool = False,
 ) -> Tensor:
-    """Whether any element over `dim`, or of all, is not 0."""
+    """Whether any element over `dim`, or of all, is not 0.
+
+    >>> import fastgrad as fg
+    >>> fg.any(fg.tensor([[False, False], [True, False]]), dim=1)
+    tensor([False,  True])
+    """
 def arange(
     start=None,
     end=None,
@@ -1498,7 +1549,12 @@ def argmax(
     axis: _int | Sequence[_int] | None = None,
     keepdims: _bool = False,
 ) -> Tensor:
-    """The index of the first largest element along `dim`, or in the flattened tensor."""
+    """The index of the first largest element along `dim`, or in the flattened tensor.
+
+    >>> import fastgrad as fg
+    >>> fg.argmax(fg.tensor([[1.0, 3.0], [4.0, 2.0]]), dim=1)
+    tensor([1, 0])
+    """
 def argmin(
     input: Tensor,
     dim: _int | Sequence[_int] | None = None,
@@ -1507,7 +1563,12 @@ def argmin(
     axis: _int | Sequence[_int] | None = None,
     keepdims: _bool = False,
 ) -> Tensor:
-    """The index of the first smallest element along `dim`, or in the flattened tensor."""
+    """The index of the first smallest element along `dim`, or in the flattened tensor.
+
+    >>> import fastgrad as fg
+    >>> fg.argmin(fg.tensor([[1.0, 3.0], [4.0, 2.0]]), dim=1)
+    tensor([0, 1])
+    """
 def argsort(
     input: Tensor,
     dim: _int | Sequence[_int] | None = -1,
@@ -1516,15 +1577,36 @@ def argsort(
     stable: _bool = True,
     axis: _int | Sequence[_int] | None = None,
 ) -> Tensor:
-    """The indices that sort along `dim`, int64. The order is always stable; NaN counts as the largest."""
+    """The indices that sort along `dim`, int64. The order is always stable; NaN counts as the largest.
+
+    >>> import fastgrad as fg
+    >>> fg.argsort(fg.tensor([3, 1, 2]), descending=True)
+    tensor([0, 2, 1])
+    """
 def argwhere(input: Tensor) -> Tensor:
-    """The positions of the elements that are not zero: (count, ndim), int64."""
+    """The positions of the elements that are not zero: (count, ndim), int64.
+
+    >>> import fastgrad as fg
+    >>> fg.argwhere(fg.tensor([[0, 5], [6, 0]]))
+    tensor([[0, 1],
+            [1, 0]])
+    """
 def as_tensor(data, dtype: _dtype | None = None, device: _device | _str | None = None) -> Tensor:
-    """The data as a tensor, without a copy where it is a Tensor or an array already of that dtype (then memory is shared)."""
+    """The data as a tensor, without a copy where it is a Tensor or an array already of that dtype (then memory is shared).
+
+    >>> import fastgrad as fg
+    >>> fg.as_tensor([1.0, 2.0])
+    tensor([1., 2.])
+    """
 def asarray(
     obj, *, dtype: _dtype | None = None, device: _device | _str | None = None, copy=None, requires_grad: _bool = False
 ) -> Tensor:
-    """The object as a tensor; ``copy`` True forces one, False forbids it, None copies only where memory cannot be shared."""
+    """The object as a tensor; ``copy`` True forces one, False forbids it, None copies only where memory cannot be shared.
+
+    >>> import fastgrad as fg
+    >>> fg.asarray([1, 2])
+    tensor([1, 2])
+    """
 def asin(input: Tensor) -> Tensor:
     """The inverse sine."""
 def atan(input: Tensor) -> Tensor:
@@ -1540,7 +1622,12 @@ def backward(
     retain_graph, create_graph, inputs: as for `Tensor.backward`.
     """
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: _float = 1, alpha: _float = 1) -> Tensor:
-    """``beta * input + alpha * (batch1 @ batch2)`` for stacks of matrices; input broadcasts."""
+    """``beta * input + alpha * (batch1 @ batch2)`` for stacks of matrices; input broadcasts.
+
+    >>> import fastgrad as fg
+    >>> fg.baddbmm(fg.zeros(5, 2, 4), fg.zeros(5, 2, 3), fg.zeros(5, 3, 4)).shape
+    fastgrad.Size([5, 2, 4])
+    """
 def batch_norm(
     input: Tensor,
     running_mean,
@@ -1555,22 +1642,46 @@ def batch_norm(
 
     In training mean and variance are those of the batch, and the running ones, where given, move towards them by
     `momentum`, the variance with n - 1 as its divisor; else they are the running ones.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.batch_norm(fg.tensor([[1.0], [3.0]]), None, None, training=True)
+    tensor([[-1.0000],
+            [ 1.0000]])
     """
 def bernoulli(input: Tensor, p=None, *, generator: Generator | None = None) -> Tensor:
-    """1 with the probability that the element of `input` is (or p), else 0; in the shape and dtype of `input`."""
+    """1 with the probability that the element of `input` is (or p), else 0; in the shape and dtype of `input`.
+
+    >>> import fastgrad as fg
+    >>> fg.bernoulli(fg.tensor([0.0, 1.0]))
+    tensor([0., 1.])
+    """
 def bilinear(input1, input2, weight: Tensor | None, bias: Tensor | None = None) -> Tensor:
     """``y[..., o] = input1 weight[o] input2 + bias[o]``, a bilinear form for each output.
 
     input1: (..., in1); input2: (..., in2); weight: (out, in1, in2); bias: (out) or None. Returns (..., out).
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.bilinear(fg.zeros(8, 2), fg.zeros(8, 3), fg.zeros(4, 2, 3)).shape
+    fastgrad.Size([8, 4])
     """
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: _str = "mean"
 ) -> Tensor:
-    """-(t log x + (1 - t) log(1 - x)) for probabilities x in [0, 1]; weight, a factor for each element, broadcasts."""
+    """-(t log x + (1 - t) log(1 - x)) for probabilities x in [0, 1]; weight, a factor for each element, broadcasts.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.binary_cross_entropy(fg.tensor([0.5, 0.9]), fg.tensor([0.0, 1.0]))
+    tensor(0.3993)
+    """
 def binary_cross_entropy_with_logits(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: _str = "mean", pos_weight=None
 ) -> Tensor:
-    """-(p t log s + (1 - t) log(1 - s)) with s = sigmoid(x) and p = pos_weight, exact for large |x|."""
+    """-(p t log s + (1 - t) log(1 - s)) with s = sigmoid(x) and p = pos_weight, exact for large |x|.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.binary_cross_entropy_with_logits(fg.tensor([0.0, 200.0]), fg.tensor([0.0, 1.0]))
+    tensor(0.3466)
+    """
 def bitwise_and(input: Tensor, other: Tensor | _float) -> Tensor:
     """x0 & x1, of integers or bools."""
 def bitwise_not(input: Tensor) -> Tensor:
@@ -1580,15 +1691,36 @@ def bitwise_or(input: Tensor, other: Tensor | _float) -> Tensor:
 def bitwise_xor(input: Tensor, other: Tensor | _float) -> Tensor:
     """x0 ^ x1, of integers or bools."""
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
-    """The products of two stacks of as many matrices, (b, m, k) and (b, k, n)."""
+    """The products of two stacks of as many matrices, (b, m, k) and (b, k, n).
+
+    >>> import fastgrad as fg
+    >>> fg.bmm(fg.zeros(5, 2, 3), fg.zeros(5, 3, 4)).shape
+    fastgrad.Size([5, 2, 4])
+    """
 def broadcast_loss(who, x, t, allowed: _bool = True) -> Tensor:
     """The two operands of a loss, of one shape; an error unless `set_loss_broadcasting(True)` allows it."""
 def broadcast_tensors(*tensors: Sequence[Tensor]) -> Tensor:
-    """All tensors expanded to one shape."""
+    """All tensors expanded to one shape.
+
+    >>> import fastgrad as fg
+    >>> [x.shape for x in fg.broadcast_tensors(fg.zeros(3, 1), fg.zeros(2))]
+    [fastgrad.Size([3, 2]), fastgrad.Size([3, 2])]
+    """
 def broadcast_to(input: Tensor, size: _int | Sequence[_int] | None) -> Tensor:
-    """The tensor expanded to a shape, as a view."""
+    """The tensor expanded to a shape, as a view.
+
+    >>> import fastgrad as fg
+    >>> fg.broadcast_to(fg.tensor([1, 2]), (2, 2))
+    tensor([[1, 2],
+            [1, 2]])
+    """
 def can_cast(from_, to) -> _bool:
-    """Whether an in-place operation may write values of one dtype into a tensor of another: never to a lower category."""
+    """Whether an in-place operation may write values of one dtype into a tensor of another: never to a lower category.
+
+    >>> import fastgrad as fg
+    >>> fg.can_cast(fg.float64, fg.float32), fg.can_cast(fg.float32, fg.int64)
+    (True, False)
+    """
 def cat(
     tensors: Sequence[Tensor], dim: _int | Sequence[_int] | None = 0, *, axis: _int | Sequence[_int] | None = None
 ) -> Tensor:
@@ -1601,25 +1733,60 @@ def cat(
 def ceil(input: Tensor) -> Tensor:
     """The next integer above."""
 def celu(input: Tensor, alpha: _float = 1.0, inplace: _bool = False) -> Tensor:
-    """x where x > 0, else alpha (e^(x / alpha) - 1) (Barron 2017)."""
+    """x where x > 0, else alpha (e^(x / alpha) - 1) (Barron 2017).
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.celu(fg.tensor([-1.0, 2.0]), alpha=2.0)
+    tensor([-0.7869,  2.0000])
+    """
 def chunk(input: Tensor, chunks, dim: _int | Sequence[_int] | None = 0) -> tuple[Tensor, ...]:
-    """At most `chunks` consecutive parts of equal size along `dim` (the last may be smaller). A tuple of views."""
+    """At most `chunks` consecutive parts of equal size along `dim` (the last may be smaller). A tuple of views.
+
+    >>> import fastgrad as fg
+    >>> fg.chunk(fg.arange(5), 2)
+    (tensor([0, 1, 2]), tensor([3, 4]))
+    """
 def clamp(input: Tensor, min: Tensor | _float | None = None, max: Tensor | _float | None = None) -> Tensor:
-    """Elements between `min` and `max`, numbers or tensors; either may be None. The derivative at a bound is 1."""
+    """Elements between `min` and `max`, numbers or tensors; either may be None. The derivative at a bound is 1.
+
+    >>> import fastgrad as fg
+    >>> fg.clamp(fg.tensor([-2.0, 0.5, 2.0]), min=-1, max=1)
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
 def clamp_max(input: Tensor, max: Tensor | _float | None) -> Tensor:
-    """Elements, but at most `max`."""
+    """Elements, but at most `max`.
+
+    >>> import fastgrad as fg
+    >>> fg.clamp_max(fg.tensor([-2.0, 2.0]), 1)
+    tensor([-2.,  1.])
+    """
 def clamp_min(input: Tensor, min: Tensor | _float | None) -> Tensor:
-    """Elements, but at least `min`."""
+    """Elements, but at least `min`.
+
+    >>> import fastgrad as fg
+    >>> fg.clamp_min(fg.tensor([-2.0, 2.0]), 1)
+    tensor([1., 2.])
+    """
 def clear_grads(params) -> None:
     """Sets the ``.grad`` of all tensors to None."""
 def clip(input: Tensor, min: Tensor | _float | None = None, max: Tensor | _float | None = None) -> Tensor:
-    """Elements between `min` and `max`, numbers or tensors; either may be None. The derivative at a bound is 1."""
+    """Elements between `min` and `max`, numbers or tensors; either may be None. The derivative at a bound is 1.
+
+    >>> import fastgrad as fg
+    >>> fg.clamp(fg.tensor([-2.0, 0.5, 2.0]), min=-1, max=1)
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
 def clip_grad_norm(params, norm, most) -> Tensor:
     """Scales all gradients of the tensors, in place, so that their norm, given as a 0-d Tensor, becomes at most `most`."""
 def clip_grads_(params, bound) -> None:
     """Clamps every element of all gradients of the tensors to [-bound, bound], in place."""
 def clone(input: Tensor, *, memory_format=None) -> Tensor:
-    """A dense copy of the tensor, recorded."""
+    """A dense copy of the tensor, recorded.
+
+    >>> import fastgrad as fg
+    >>> fg.clone(fg.tensor([1.0]))
+    tensor([1.])
+    """
 def concat(
     tensors: Sequence[Tensor], dim: _int | Sequence[_int] | None = 0, *, axis: _int | Sequence[_int] | None = None
 ) -> Tensor:
@@ -1645,7 +1812,12 @@ def cosh(input: Tensor) -> Tensor:
 def count_nonzero(
     input: Tensor, dim: _int | Sequence[_int] | None = None, *, axis: _int | Sequence[_int] | None = None
 ) -> Tensor:
-    """How many elements over `dim`, or of all, are not 0."""
+    """How many elements over `dim`, or of all, are not 0.
+
+    >>> import fastgrad as fg
+    >>> fg.count_nonzero(fg.tensor([[0, 5], [6, 7]]), dim=1)
+    tensor([1, 2])
+    """
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -1662,6 +1834,10 @@ def cross_entropy(
 
     A target of a floating-point dtype and of the shape of the logits holds the probability of each class instead: the
     loss of a sample is the sum of -p log softmax(x), and 'mean' divides by the number of samples.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.cross_entropy(fg.tensor([[0.0, 0.0], [0.0, 100.0]]), fg.tensor([0, 1]), reduction="none")
+    tensor([0.6931, 0.0000])
     """
 def cumprod(
     input: Tensor,
@@ -1672,6 +1848,10 @@ def cumprod(
 ) -> Tensor:
     """The products of all elements up to each along `dim`; of integers and bools as int64. Right, to any order, where
     elements are 0.
+
+    >>> import fastgrad as fg
+    >>> fg.cumprod(fg.tensor([1, 2, 3, 4]), dim=0)
+    tensor([ 1,  2,  6, 24])
     """
 def cumsum(
     input: Tensor,
@@ -1680,24 +1860,59 @@ def cumsum(
     dtype: _dtype | None = None,
     axis: _int | Sequence[_int] | None = None,
 ) -> Tensor:
-    """The sums of all elements up to each along `dim`; of integers and bools as int64."""
+    """The sums of all elements up to each along `dim`; of integers and bools as int64.
+
+    >>> import fastgrad as fg
+    >>> fg.cumsum(fg.tensor([1, 2, 3, 4]), dim=0)
+    tensor([ 1,  3,  6, 10])
+    """
 def diag(input: Tensor, diagonal: _int = 0) -> Tensor:
-    """The square matrix with the elements of a vector on a diagonal; of a matrix, the elements of a diagonal, as a copy."""
+    """The square matrix with the elements of a vector on a diagonal; of a matrix, the elements of a diagonal, as a copy.
+
+    >>> import fastgrad as fg
+    >>> fg.diag(fg.tensor([1, 2]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
 def diagonal(input: Tensor, offset: _int = 0, dim1: _int = 0, dim2: _float = 1) -> Tensor:
     """The elements of a diagonal of the matrices in the dimensions dim1 and dim2, as a view; it becomes the last dimension.
 
     offset: 0 for the main diagonal, above it if positive.
+
+    >>> import fastgrad as fg
+    >>> fg.diagonal(fg.tensor([[1, 2], [3, 4]]))
+    tensor([1, 4])
     """
 def div(input: Tensor, other: Tensor | _float, *, rounding_mode: _str | None = None) -> Tensor:
-    """input / other; rounded towards 0 if `rounding_mode` is "trunc", down if it is "floor"."""
+    """input / other; rounded towards 0 if `rounding_mode` is "trunc", down if it is "floor".
+
+    >>> import fastgrad as fg
+    >>> fg.div(fg.tensor([7.0, -7.0]), 2, rounding_mode="floor")
+    tensor([ 3., -4.])
+    """
 def divide(input: Tensor, other: Tensor | _float, *, rounding_mode: _str | None = None) -> Tensor:
-    """input / other; rounded towards 0 if `rounding_mode` is "trunc", down if it is "floor"."""
+    """input / other; rounded towards 0 if `rounding_mode` is "trunc", down if it is "floor".
+
+    >>> import fastgrad as fg
+    >>> fg.div(fg.tensor([7.0, -7.0]), 2, rounding_mode="floor")
+    tensor([ 3., -4.])
+    """
 def dot(input: Tensor, tensor) -> Tensor:
-    """The scalar product of two vectors of one size."""
+    """The scalar product of two vectors of one size.
+
+    >>> import fastgrad as fg
+    >>> fg.dot(fg.tensor([1.0, 2.0]), fg.tensor([3.0, 4.0]))
+    tensor(11.)
+    """
 def dropout(
     input: Tensor, p: _float = 0.5, training: _bool = True, *, generator: Generator | None = None
 ) -> Tensor:
-    """In training, each element is zero with probability p and otherwise scaled by 1 / (1 - p); else the input itself."""
+    """In training, each element is zero with probability p and otherwise scaled by 1 / (1 - p); else the input itself.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.dropout(fg.ones(3), p=0.5, training=False)
+    tensor([1., 1., 1.])
+    """
 def einsum(equation, *operands) -> Tensor:
     """Sums of products over the labelled dimensions of tensors, Einstein's notation: "ij,jk->ik" is a matrix product.
 
@@ -1710,7 +1925,12 @@ def einsum(equation, *operands) -> Tensor:
     tensor([3., 3.])
     """
 def elu(input: Tensor, alpha: _float = 1.0, inplace: _bool = False) -> Tensor:
-    """x where x > 0, else alpha (e^x - 1) (Clevert et al. 2015)."""
+    """x where x > 0, else alpha (e^x - 1) (Clevert et al. 2015).
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.elu(fg.tensor([-1.0, 2.0]))
+    tensor([-0.6321,  2.0000])
+    """
 def embedding(
     input: Tensor,
     weight: Tensor | None,
@@ -1724,6 +1944,11 @@ def embedding(
 
     input: int64 or int32 of any shape; weight: (rows, features). Returns (*input.shape, features). The row `padding_idx`
     gets no gradient. max_norm, scale_grad_by_freq and sparse are not supported.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.embedding(fg.tensor([2, 0]), fg.tensor([[0.0, 0.5], [1.0, 1.5], [2.0, 2.5]]))
+    tensor([[2.0000, 2.5000],
+            [0.0000, 0.5000]])
     """
 def empty(
     *sizes: _int | Sequence[_int],
@@ -1735,7 +1960,12 @@ def empty(
     pin_memory: _bool = False,
     memory_format=None,
 ) -> Tensor:
-    """A tensor whose elements are whatever was in memory."""
+    """A tensor whose elements are whatever was in memory.
+
+    >>> import fastgrad as fg
+    >>> fg.empty(2, 3).shape
+    fastgrad.Size([2, 3])
+    """
 def empty_cache() -> None:
     """Returns the memory that is kept for reuse, but nothing uses, to the operating system."""
 def empty_like(
@@ -1747,11 +1977,21 @@ def empty_like(
     requires_grad: _bool = False,
     memory_format=None,
 ) -> Tensor:
-    """Uninitialised, of the shape and dtype of a tensor."""
+    """Uninitialised, of the shape and dtype of a tensor.
+
+    >>> import fastgrad as fg
+    >>> fg.empty_like(fg.ones(2, 3)).shape
+    fastgrad.Size([2, 3])
+    """
 def eq(input: Tensor, other: Tensor | _float) -> Tensor:
     """x0 == x1, as bool."""
 def equal(input: Tensor, other: Tensor | _float) -> _bool:
-    """Whether two tensors have the same shape and elements; nan equals nothing."""
+    """Whether two tensors have the same shape and elements; nan equals nothing.
+
+    >>> import fastgrad as fg
+    >>> fg.equal(fg.tensor([1, 2]), fg.tensor([1, 2]))
+    True
+    """
 def erf(input: Tensor) -> Tensor:
     """The error function."""
 def erfc(input: Tensor) -> Tensor:
@@ -1772,17 +2012,44 @@ def eye(
     requires_grad: _bool = False,
     pin_memory: _bool = False,
 ) -> Tensor:
-    """The matrix [n, m] (m = n where not given) with ones on its diagonal."""
+    """The matrix [n, m] (m = n where not given) with ones on its diagonal.
+
+    >>> import fastgrad as fg
+    >>> fg.eye(2, 3)
+    tensor([[1., 0., 0.],
+            [0., 1., 0.]])
+    """
 def finfo(type=None) -> Any:
-    """The limits of a real dtype (the default one if None): ``bits``, ``eps``, ``max``, ``min``, ``tiny``, ``resolution``."""
+    """The limits of a real dtype (the default one if None): ``bits``, ``eps``, ``max``, ``min``, ``tiny``, ``resolution``.
+
+    >>> import fastgrad as fg
+    >>> fg.finfo(fg.float32).eps
+    1.1920928955078125e-07
+    """
 def fix(input: Tensor) -> Tensor:
     """The next integer towards 0."""
 def flatten(input: Tensor, start_dim: _int = 0, end_dim: _int = -1) -> Tensor:
-    """The dimensions from start_dim to end_dim joined into one; a 0-d tensor becomes 1-d."""
+    """The dimensions from start_dim to end_dim joined into one; a 0-d tensor becomes 1-d.
+
+    >>> import fastgrad as fg
+    >>> fg.flatten(fg.zeros(2, 3, 4), 1).shape
+    fastgrad.Size([2, 12])
+    """
 def flip(input: Tensor, *axes, dims: _int | Sequence[_int] | None = None) -> Tensor:
-    """The elements in reverse order along each of the dimensions, ints or one sequence (or `dims`); a copy."""
+    """The elements in reverse order along each of the dimensions, ints or one sequence (or `dims`); a copy.
+
+    >>> import fastgrad as fg
+    >>> fg.flip(fg.tensor([[1, 2], [3, 4]]), (1,))
+    tensor([[2, 1],
+            [4, 3]])
+    """
 def float_power(input: Tensor, exponent: Tensor | _float) -> Tensor:
-    """input ** exponent, computed in float64."""
+    """input ** exponent, computed in float64.
+
+    >>> import fastgrad as fg
+    >>> fg.float_power(fg.tensor([2, 3]), 0.5)
+    tensor([1.4142, 1.7321], dtype=fastgrad.float64)
+    """
 def floor(input: Tensor) -> Tensor:
     """The next integer below."""
 def floor_divide(input: Tensor, other: Tensor | _float) -> Tensor:
@@ -1815,7 +2082,13 @@ def from_numpy(ndarray, /) -> Tensor:
 def full(
     size, fill_value, *, dtype=None, layout=None, device=None, requires_grad: _bool = False, pin_memory: _bool = False
 ) -> Tensor:
-    """A tensor with every element fill_value; its dtype, where not given, is that of the number."""
+    """A tensor with every element fill_value; its dtype, where not given, is that of the number.
+
+    >>> import fastgrad as fg
+    >>> fg.full((2, 2), 7)
+    tensor([[7, 7],
+            [7, 7]])
+    """
 def full_like(
     input: Tensor,
     fill_value,
@@ -1826,24 +2099,44 @@ def full_like(
     requires_grad: _bool = False,
     memory_format=None,
 ) -> Tensor:
-    """Every element fill_value, of the shape and dtype of a tensor."""
+    """Every element fill_value, of the shape and dtype of a tensor.
+
+    >>> import fastgrad as fg
+    >>> fg.full_like(fg.zeros(2), 0.5)
+    tensor([0.5000, 0.5000])
+    """
 def gather(
     input: Tensor, dim: _int | Sequence[_int] | None, index: Tensor | _int, *, sparse_grad: _bool = False
 ) -> Tensor:
     """The elements whose position along `dim` the index gives: ``out[i][j] = input[i][index[i][j]]`` for dim 1.
 
     index: int64, as many dimensions as input and nowhere larger but along `dim`. Returns a tensor of the index's shape.
+
+    >>> import fastgrad as fg
+    >>> fg.gather(fg.tensor([[1, 2], [3, 4]]), 1, fg.tensor([[0], [1]]))
+    tensor([[1],
+            [4]])
     """
 def ge(input: Tensor, other: Tensor | _float) -> Tensor:
     """x0 >= x1, as bool."""
 def gelu(input: Tensor, approximate: _str = "none") -> Tensor:
-    """x times the standard normal distribution function of x; approximated with tanh if `approximate` is "tanh"."""
+    """x times the standard normal distribution function of x; approximated with tanh if `approximate` is "tanh".
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.gelu(fg.tensor([-1.0, 2.0]))
+    tensor([-0.1587,  1.9545])
+    """
 def get_default_dtype() -> _dtype:
     """The dtype of new real tensors made from Python numbers."""
 def get_rng_state() -> Tensor:
     """Where the default generator is, as a uint8 tensor."""
 def glu(input: Tensor, dim: _int | Sequence[_int] | None = -1) -> Tensor:
-    """a * sigmoid(b) with a and b the halves of the input along `dim`."""
+    """a * sigmoid(b) with a and b the halves of the input along `dim`.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.glu(fg.tensor([1.0, 2.0, 0.0, 0.0]))
+    tensor([0.5000, 1.0000])
+    """
 def grad(
     outputs,
     inputs,
@@ -1881,28 +2174,68 @@ def hardsigmoid(input: Tensor, inplace: _bool = False) -> Tensor:
 def hardswish(input: Tensor, inplace: _bool = False) -> Tensor:
     """x hardsigmoid(x) (Howard et al. 2019)."""
 def hardtanh(input: Tensor, min_val: _float = -1.0, max_val: _float = 1.0, inplace: _bool = False) -> Tensor:
-    """x between two bounds; the derivative at a bound is 0."""
+    """x between two bounds; the derivative at a bound is 0.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.hardtanh(fg.tensor([-3.0, 0.5, 3.0]))
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
-    """Tensors one after the other along dimension 1; along dimension 0 for vectors."""
+    """Tensors one after the other along dimension 1; along dimension 0 for vectors.
+
+    >>> import fastgrad as fg
+    >>> fg.hstack([fg.tensor([1]), fg.tensor([2, 3])])
+    tensor([1, 2, 3])
+    """
 def huber_loss(input: Tensor, target: Tensor, *, reduction: _str = "mean", delta: _float = 1.0) -> Tensor:
-    """d^2 / 2 where d = |x - t| <= delta, else delta * (d - delta / 2) (Huber 1964)."""
+    """d^2 / 2 where d = |x - t| <= delta, else delta * (d - delta / 2) (Huber 1964).
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.huber_loss(fg.tensor([0.5, 2.0]), fg.zeros(2), reduction="none")
+    tensor([0.1250, 1.5000])
+    """
 def hypot(input: Tensor, other: Tensor | _float) -> Tensor:
     """sqrt(x0^2 + x1^2)."""
 def iinfo(type) -> Any:
-    """The limits of an integer dtype: ``bits``, ``max``, ``min``."""
+    """The limits of an integer dtype: ``bits``, ``max``, ``min``.
+
+    >>> import fastgrad as fg
+    >>> fg.iinfo(fg.int32).max
+    2147483647
+    """
 def index_add(
     input: Tensor, dim: _int | Sequence[_int] | None, index: Tensor | _int, source, *, alpha: _float = 1
 ) -> Tensor:
-    """A copy to which ``alpha * source`` is added at the indices of a vector along one dimension; repeated indices add up."""
+    """A copy to which ``alpha * source`` is added at the indices of a vector along one dimension; repeated indices add up.
+
+    >>> import fastgrad as fg
+    >>> fg.index_add(fg.zeros(3), 0, fg.tensor([0, 2, 2]), fg.ones(3))
+    tensor([1., 0., 2.])
+    """
 def index_copy(input: Tensor, dim: _int | Sequence[_int] | None, index: Tensor | _int, source) -> Tensor:
-    """A copy whose parts at the indices of a vector along one dimension are those of the source."""
+    """A copy whose parts at the indices of a vector along one dimension are those of the source.
+
+    >>> import fastgrad as fg
+    >>> fg.index_copy(fg.zeros(3), 0, fg.tensor([0, 2]), fg.tensor([5.0, 6.0]))
+    tensor([5., 0., 6.])
+    """
 def index_fill(input, dim, index, value) -> Tensor:
-    """A copy whose parts at the indices of a vector along one dimension hold one value."""
+    """A copy whose parts at the indices of a vector along one dimension hold one value.
+
+    >>> import fastgrad as fg
+    >>> fg.index_fill(fg.zeros(3), 0, fg.tensor([0, 2]), 7)
+    tensor([7., 0., 7.])
+    """
 def index_put(input: Tensor, indices, values, accumulate: _bool = False) -> Tensor:
     """A copy with ``copy[indices] = values``, or with the values added where `accumulate` is true (also several times to one
     element).
 
     indices: a tuple of int64 or bool tensors, as between the brackets of an index.
+
+    >>> import fastgrad as fg
+    >>> fg.index_put(fg.zeros(2, 2), (fg.tensor([0, 1]), fg.tensor([1, 0])), fg.tensor([5.0, 6.0]))
+    tensor([[0., 5.],
+            [6., 0.]])
     """
 def index_select(input: Tensor, dim: _int | Sequence[_int] | None, index: Tensor | _int) -> Tensor:
     """The parts of the tensor at the indices of a vector, along one dimension.
@@ -1914,23 +2247,53 @@ def index_select(input: Tensor, dim: _int | Sequence[_int] | None, index: Tensor
 def initial_seed() -> _int:
     """The seed of the default generator's stream."""
 def inner(input: Tensor, other: Tensor | _float) -> Tensor:
-    """Scalar products over the last dimensions of both: (..., k), (...', k) -> (..., ...'); a number just multiplies."""
+    """Scalar products over the last dimensions of both: (..., k), (...', k) -> (..., ...'); a number just multiplies.
+
+    >>> import fastgrad as fg
+    >>> fg.inner(fg.tensor([1.0, 2.0]), fg.tensor([3.0, 4.0]))
+    tensor(11.)
+    """
 def is_complex(input: Tensor) -> _bool:
-    """False: there are no complex dtypes."""
+    """False: there are no complex dtypes.
+
+    >>> import fastgrad as fg
+    >>> fg.is_complex(fg.zeros(1))
+    False
+    """
 def is_floating_point(input: Tensor) -> _bool:
-    """Whether the dtype is float32 or float64."""
+    """Whether the dtype is float32 or float64.
+
+    >>> import fastgrad as fg
+    >>> fg.is_floating_point(fg.zeros(1))
+    True
+    """
 def is_grad_enabled() -> _bool:
     """Whether operations are recorded on this thread."""
 def is_inference_mode_enabled() -> _bool:
     """Whether this thread is inside `inference_mode`."""
 def is_nonzero(input: Tensor) -> _bool:
-    """Whether the one element of this tensor is not zero."""
+    """Whether the one element of this tensor is not zero.
+
+    >>> import fastgrad as fg
+    >>> fg.is_nonzero(fg.tensor([2.0]))
+    True
+    """
 def is_tensor(obj) -> _bool:
-    """Whether the object is a Tensor."""
+    """Whether the object is a Tensor.
+
+    >>> import fastgrad as fg
+    >>> fg.is_tensor([1.0])
+    False
+    """
 def isclose(
     input: Tensor, other: Tensor | _float, rtol: _float = 1e-05, atol: _float = 1e-08, equal_nan: _bool = False
 ) -> Tensor:
-    """Whether |input - other| <= atol + rtol * |other|, elementwise; NaN equals NaN only if `equal_nan`."""
+    """Whether |input - other| <= atol + rtol * |other|, elementwise; NaN equals NaN only if `equal_nan`.
+
+    >>> import fastgrad as fg
+    >>> fg.isclose(fg.tensor([1.0, 1.0]), fg.tensor([1.0 + 1e-7, 1.1]))
+    tensor([ True, False])
+    """
 def isfinite(input: Tensor) -> Tensor:
     """Whether it is neither infinite nor NaN, as bool."""
 def isinf(input: Tensor) -> Tensor:
@@ -1938,7 +2301,12 @@ def isinf(input: Tensor) -> Tensor:
 def isnan(input: Tensor) -> Tensor:
     """Whether it is NaN, as bool."""
 def l1_loss(input: Tensor, target: Tensor, *, reduction: _str = "mean") -> Tensor:
-    """|x - t|. reduction: 'mean', 'sum' or 'none'."""
+    """|x - t|. reduction: 'mean', 'sum' or 'none'.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.l1_loss(fg.tensor([1.0, -2.0]), fg.zeros(2))
+    tensor(1.5000)
+    """
 def layer_norm(
     input: Tensor,
     normalized_shape,
@@ -1949,13 +2317,27 @@ def layer_norm(
     """(x - mean) / sqrt(var + eps) * weight + bias, with mean and (biased) variance over the last dimensions.
 
     normalized_shape: their sizes, the shape of weight and bias.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.layer_norm(fg.tensor([[1.0, 3.0]]), (2,))
+    tensor([[-1.0000,  1.0000]])
     """
 def le(input: Tensor, other: Tensor | _float) -> Tensor:
     """x0 <= x1, as bool."""
 def leaky_relu(input: Tensor, negative_slope: _float = 0.01, inplace: _bool = False) -> Tensor:
-    """x where x > 0, else negative_slope * x."""
+    """x where x > 0, else negative_slope * x.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.leaky_relu(fg.tensor([-1.0, 2.0]), 0.1)
+    tensor([-0.1000,  2.0000])
+    """
 def lerp(input: Tensor, end, weight: Tensor | None) -> Tensor:
-    """input + weight * (end - input); `weight` is a number or a tensor."""
+    """input + weight * (end - input); `weight` is a number or a tensor.
+
+    >>> import fastgrad as fg
+    >>> fg.lerp(fg.zeros(2), fg.tensor([10.0, 20.0]), 0.25)
+    tensor([2.5000, 5.0000])
+    """
 def less(input: Tensor, other: Tensor | _float) -> Tensor:
     """x0 < x1, as bool."""
 def less_equal(input: Tensor, other: Tensor | _float) -> Tensor:
@@ -2003,7 +2385,13 @@ def log_softmax(
     *,
     axis: _int | Sequence[_int] | None = None,
 ) -> Tensor:
-    """log(softmax(x)) along `dim`, without computing the softmax."""
+    """log(softmax(x)) along `dim`, without computing the softmax.
+
+    >>> import fastgrad as fg
+    >>> fg.log_softmax(fg.tensor([[0.0, 0.0], [0.0, 100.0]]), dim=1)
+    tensor([[  -0.6931,   -0.6931],
+            [-100.0000,    0.0000]])
+    """
 def logaddexp(input: Tensor, other: Tensor | _float) -> Tensor:
     """log(e^x0 + e^x1)."""
 def logical_and(input: Tensor, other: Tensor | _float) -> Tensor:
@@ -2028,7 +2416,12 @@ def logspace(
     requires_grad: _bool = False,
     pin_memory: _bool = False,
 ) -> Tensor:
-    """``base ** linspace(start, end, steps)``."""
+    """``base ** linspace(start, end, steps)``.
+
+    >>> import fastgrad as fg
+    >>> fg.logspace(0, 2, 3)
+    tensor([  1.,  10., 100.])
+    """
 def logsumexp(
     input: Tensor,
     dim: _int | Sequence[_int] | None = None,
@@ -2037,7 +2430,12 @@ def logsumexp(
     axis: _int | Sequence[_int] | None = None,
     keepdims: _bool = False,
 ) -> Tensor:
-    """log(sum(exp(input))) over `dim` (an int or several), without overflow."""
+    """log(sum(exp(input))) over `dim` (an int or several), without overflow.
+
+    >>> import fastgrad as fg
+    >>> fg.logsumexp(fg.tensor([[0.0, 0.0], [1000.0, 1000.0]]), dim=1)
+    tensor([6.9315e-01, 1.0007e+03])
+    """
 def lt(input: Tensor, other: Tensor | _float) -> Tensor:
     """x0 < x1, as bool."""
 def manual_seed(seed) -> Generator:
@@ -2051,9 +2449,19 @@ def manual_seed(seed) -> Generator:
     True
     """
 def masked_fill(input: Tensor, mask: Tensor, value) -> Tensor:
-    """A copy that holds one value where the mask, which broadcasts, is true."""
+    """A copy that holds one value where the mask, which broadcasts, is true.
+
+    >>> import fastgrad as fg
+    >>> fg.masked_fill(fg.ones(3), fg.tensor([True, False, True]), 0)
+    tensor([0., 1., 0.])
+    """
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
-    """The elements where the mask is true, as a vector; the two broadcast together."""
+    """The elements where the mask is true, as a vector; the two broadcast together.
+
+    >>> import fastgrad as fg
+    >>> fg.masked_select(fg.arange(3), fg.tensor([True, False, True]))
+    tensor([0, 2])
+    """
 def matmul(input: Tensor, other: Tensor | _float) -> Tensor:
     """The product of two tensors, as the operator ``@``: of matrices, of vectors (a row on the left, a column on the right),
     or of stacks of matrices, whose leading dimensions broadcast.
@@ -2077,6 +2485,10 @@ def max(
     """The largest element of all; with a `dim`, (values, indices) along it; with a Tensor, the larger of both, elementwise.
 
     Of equal elements the index is that of the first; NaN counts as the largest.
+
+    >>> import fastgrad as fg
+    >>> fg.max(fg.tensor([[1.0, 3.0], [4.0, 2.0]]), dim=1).indices
+    tensor([1, 0])
     """
 def maximum(input: Tensor, other: Tensor | _float) -> Tensor:
     """The larger of both, NaN if either is; equal ones share the gradient."""
@@ -2089,7 +2501,12 @@ def mean(
     axis: _int | Sequence[_int] | None = None,
     keepdims: _bool = False,
 ) -> Tensor:
-    """The mean over `dim` (an int or several), or over all dimensions."""
+    """The mean over `dim` (an int or several), or over all dimensions.
+
+    >>> import fastgrad as fg
+    >>> fg.mean(fg.tensor([[1.0, 3.0], [4.0, 2.0]]), dim=0)
+    tensor([2.5000, 2.5000])
+    """
 def median(
     input: Tensor,
     dim: _int | Sequence[_int] | None = None,
@@ -2101,6 +2518,10 @@ def median(
     """The median, the lower of two in the middle; NaN if there is one. With a `dim`, (values, indices) along it.
 
     Over all elements, equal ones share the gradient evenly.
+
+    >>> import fastgrad as fg
+    >>> fg.median(fg.tensor([3.0, 1.0, 2.0]))
+    tensor(2.)
     """
 def memory_stats() -> dict[_str, _int]:
     """Figures of the storage cache, in bytes and calls, as a dict.
@@ -2113,7 +2534,14 @@ def memory_stats() -> dict[_str, _int]:
     ['allocated', 'cached', 'cap', 'hits', 'peak', 'requests']
     """
 def meshgrid(*tensors: Sequence[Tensor], indexing: _str = "ij") -> Tensor:
-    """Grids of the coordinates of vectors, one for each; "xy" exchanges the first two dimensions."""
+    """Grids of the coordinates of vectors, one for each; "xy" exchanges the first two dimensions.
+
+    >>> import fastgrad as fg
+    >>> rows, columns = fg.meshgrid(fg.arange(2), fg.arange(3), indexing="ij")
+    >>> rows
+    tensor([[0, 0, 0],
+            [1, 1, 1]])
+    """
 def min(
     input: Tensor,
     dim: _int | Sequence[_int] | None = None,
@@ -2126,13 +2554,22 @@ def min(
     """The smallest element of all; with a `dim`, (values, indices) along it; with a Tensor, the smaller of both, elementwise.
 
     Of equal elements the index is that of the first; NaN counts as the smallest.
+
+    >>> import fastgrad as fg
+    >>> fg.min(fg.tensor([[1.0, 3.0], [4.0, 2.0]]), dim=1).values
+    tensor([1., 2.])
     """
 def minimum(input: Tensor, other: Tensor | _float) -> Tensor:
     """The smaller of both, NaN if either is; equal ones share the gradient."""
 def mish(input: Tensor, inplace: _bool = False) -> Tensor:
     """x tanh(softplus(x)) (Misra 2019)."""
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
-    """The product of two matrices, (m, k) and (k, n)."""
+    """The product of two matrices, (m, k) and (k, n).
+
+    >>> import fastgrad as fg
+    >>> fg.mm(fg.zeros(2, 3), fg.zeros(3, 4)).shape
+    fastgrad.Size([2, 4])
+    """
 def module_changed() -> Tensor:
     """Says that an attribute of a module that a compiled function has called was assigned."""
 def module_replaced(module) -> Tensor:
@@ -2142,7 +2579,12 @@ def moveaxis(input: Tensor, source, destination) -> Tensor:
 def movedim(input: Tensor, source, destination) -> Tensor:
     """Dimensions moved to other places, the rest in order, as a view."""
 def mse_loss(input: Tensor, target: Tensor, *, reduction: _str = "mean") -> Tensor:
-    """(x - t)^2. reduction: 'mean', 'sum' or 'none'."""
+    """(x - t)^2. reduction: 'mean', 'sum' or 'none'.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.mse_loss(fg.tensor([1.0, -2.0]), fg.zeros(2))
+    tensor(2.5000)
+    """
 def mul(input: Tensor, other: Tensor | _float) -> Tensor:
     """x0 * x1."""
 def multi_step(name, hyper, params, *states) -> None:
@@ -2157,15 +2599,32 @@ def multinomial(
 ) -> Tensor:
     """Indices drawn in proportion to the weights in each row of `input` [..., n], shape [..., num_samples], int64.
 
-    Raises RuntimeError for weights that are negative, not finite or sum to zero, and for more samples than weights above zero
-    without replacement.
+    input: float32 or float64, one or two dimensions; the weights of a row need not sum to 1. In a compiled function weights are
+        looked at only while it is recorded, and several samples with replacement cannot be drawn.
+
+    Raises RuntimeError for weights that are negative, not finite or all zero in a row, and for more samples than weights above
+    zero without replacement.
+
+    >>> import fastgrad as fg
+    >>> fg.multinomial(fg.tensor([0.0, 0.0, 2.0]), 2, replacement=True)
+    tensor([2, 2])
     """
 def multiply(input: Tensor, other: Tensor | _float) -> Tensor:
     """x0 * x1."""
 def mv(input: Tensor, vec: Tensor) -> Tensor:
-    """The product of a matrix (m, k) and a vector (k)."""
+    """The product of a matrix (m, k) and a vector (k).
+
+    >>> import fastgrad as fg
+    >>> fg.mv(fg.tensor([[1.0, 2.0], [3.0, 4.0]]), fg.tensor([1.0, 1.0]))
+    tensor([3., 7.])
+    """
 def nan_to_num(input: Tensor, nan: _float = 0.0, posinf=None, neginf=None) -> Tensor:
-    """NaN and the infinities replaced by numbers: 0, and the largest and smallest of the dtype, where none are given."""
+    """NaN and the infinities replaced by numbers: 0, and the largest and smallest of the dtype, where none are given.
+
+    >>> import fastgrad as fg
+    >>> fg.nan_to_num(fg.tensor([fg.nan, fg.inf]), nan=-1.0, posinf=9.0)
+    tensor([-1.,  9.])
+    """
 def nansum(
     input: Tensor,
     dim: _int | Sequence[_int] | None = None,
@@ -2175,9 +2634,19 @@ def nansum(
     axis: _int | Sequence[_int] | None = None,
     keepdims: _bool = False,
 ) -> Tensor:
-    """The sum over `dim`, or over all dimensions, where NaN counts as 0."""
+    """The sum over `dim`, or over all dimensions, where NaN counts as 0.
+
+    >>> import fastgrad as fg
+    >>> fg.nansum(fg.tensor([1.0, fg.nan]))
+    tensor(1.)
+    """
 def narrow(input: Tensor, dim: _int | Sequence[_int] | None, start, length) -> Tensor:
-    """`length` elements from `start` on along `dim`, as a view."""
+    """`length` elements from `start` on along `dim`, as a view.
+
+    >>> import fastgrad as fg
+    >>> fg.narrow(fg.arange(5), 0, 1, 3)
+    tensor([1, 2, 3])
+    """
 def ne(input: Tensor, other: Tensor | _float) -> Tensor:
     """x0 != x1, as bool."""
 def neg(input: Tensor) -> Tensor:
@@ -2196,9 +2665,18 @@ def nll_loss(
 
     weight: a factor for each class. ignore_index: a label that contributes nothing. reduction: 'mean' (over the weights of
     the labels), 'sum' or 'none'.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.nll_loss(fg.tensor([[-0.5, -1.0], [-3.0, -0.25]]), fg.tensor([0, 1]))
+    tensor(0.3750)
     """
 def nonzero(input: Tensor, *, as_tuple: _bool = False) -> Any:
-    """The positions of the elements that are not zero: (count, ndim), int64; with `as_tuple`, one vector per dimension."""
+    """The positions of the elements that are not zero: (count, ndim), int64; with `as_tuple`, one vector per dimension.
+
+    >>> import fastgrad as fg
+    >>> fg.nonzero(fg.tensor([0, 5, 6]), as_tuple=True)
+    (tensor([1, 2]),)
+    """
 def norm(
     input: Tensor,
     p: _str = "fro",
@@ -2209,7 +2687,12 @@ def norm(
     axis: _int | Sequence[_int] | None = None,
     keepdims: _bool = False,
 ) -> Tensor:
-    """The p-norm of all elements, or of the vectors along `dim`; p a number, inf, -inf or "fro" (2)."""
+    """The p-norm of all elements, or of the vectors along `dim`; p a number, inf, -inf or "fro" (2).
+
+    >>> import fastgrad as fg
+    >>> fg.norm(fg.tensor([3.0, 4.0]))
+    tensor(5.)
+    """
 def normal(
     mean: _float = 0.0,
     std: _float = 1.0,
@@ -2222,15 +2705,30 @@ def normal(
     requires_grad: _bool = False,
     pin_memory: _bool = False,
 ) -> Tensor:
-    """Draws from normal distributions: of one mean and std, numbers, in `size`; or of a tensor of means, of stds, or both."""
+    """Draws from normal distributions: of one mean and std, numbers, in `size`; or of a tensor of means, of stds, or both.
+
+    >>> import fastgrad as fg
+    >>> fg.normal(5.0, 0.0, (2,))
+    tensor([5., 5.])
+    """
 def normalize(
     input: Tensor, p: _float = 2.0, dim: _int | Sequence[_int] | None = 1, eps: _float | None = 1e-12
 ) -> Tensor:
-    """input / max(its p-norm along `dim`, eps)."""
+    """input / max(its p-norm along `dim`, eps).
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.normalize(fg.tensor([[3.0, 4.0]]), dim=1)
+    tensor([[0.6000, 0.8000]])
+    """
 def not_equal(input: Tensor, other: Tensor | _float) -> Tensor:
     """x0 != x1, as bool."""
 def numel(input: Tensor) -> _int:
-    """The number of elements."""
+    """The number of elements.
+
+    >>> import fastgrad as fg
+    >>> fg.numel(fg.zeros(2, 3))
+    6
+    """
 def once_differentiable(backward) -> Tensor:
     """Decorates the backward of a `Function` that computes with other means than operations of fastgrad: it runs unrecorded,
     and to differentiate its result again is an error instead of a silent constant.
@@ -2252,7 +2750,13 @@ def once_differentiable(backward) -> Tensor:
     tensor([1.])
     """
 def one_hot(tensor, num_classes: _float = -1) -> Tensor:
-    """int64 with one more dimension: 1 where its index is the class, else 0. num_classes -1: the largest class and one."""
+    """int64 with one more dimension: 1 where its index is the class, else 0. num_classes -1: the largest class and one.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.one_hot(fg.tensor([0, 2]), 3)
+    tensor([[1, 0, 0],
+            [0, 0, 1]])
+    """
 def ones(
     *sizes: _int | Sequence[_int],
     size: _int | Sequence[_int] | None = None,
@@ -2262,7 +2766,13 @@ def ones(
     requires_grad: _bool = False,
     pin_memory: _bool = False,
 ) -> Tensor:
-    """A tensor of ones."""
+    """A tensor of ones.
+
+    >>> import fastgrad as fg
+    >>> fg.ones(2, 3)
+    tensor([[1., 1., 1.],
+            [1., 1., 1.]])
+    """
 def ones_like(
     input: Tensor,
     *,
@@ -2272,13 +2782,28 @@ def ones_like(
     requires_grad: _bool = False,
     memory_format=None,
 ) -> Tensor:
-    """Ones of the shape and dtype of a tensor."""
+    """Ones of the shape and dtype of a tensor.
+
+    >>> import fastgrad as fg
+    >>> fg.ones_like(fg.tensor([5, 6]))
+    tensor([1, 1])
+    """
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
-    """All products of an element of one vector and one of another: (m), (n) -> (m, n)."""
+    """All products of an element of one vector and one of another: (m), (n) -> (m, n).
+
+    >>> import fastgrad as fg
+    >>> fg.outer(fg.tensor([1, 2]), fg.tensor([3, 4]))
+    tensor([[3, 4],
+            [6, 8]])
+    """
 def pad(input: Tensor, pad, mode: _str = "constant", value=None) -> Tensor:
     """Adds elements before and after: pairs of counts, the last dimension first; negative ones take away.
 
     mode: "constant" (`value`, 0 if None), "reflect" (without the edge), "replicate" (the edge) or "circular".
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.pad(fg.tensor([[1, 2]]), (1, 2))
+    tensor([[0, 1, 2, 0, 0]])
     """
 def permute(input: Tensor, *order, dims: _int | Sequence[_int] | None = None) -> Tensor:
     """The dimensions in the given order (ints or one sequence), as a view.
@@ -2288,9 +2813,19 @@ def permute(input: Tensor, *order, dims: _int | Sequence[_int] | None = None) ->
     fastgrad.Size([4, 2, 3])
     """
 def pow(input: Tensor, exponent: Tensor | _float) -> Tensor:
-    """input to the power `exponent`; one of them may be a number."""
+    """input to the power `exponent`; one of them may be a number.
+
+    >>> import fastgrad as fg
+    >>> fg.pow(fg.tensor([2.0, 3.0]), 2)
+    tensor([4., 9.])
+    """
 def prelu(input: Tensor, weight: Tensor | None) -> Tensor:
-    """x where x > 0, else weight * x; one weight, or one for each index of dimension 1."""
+    """x where x > 0, else weight * x; one weight, or one for each index of dimension 1.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.prelu(fg.tensor([-1.0, 2.0]), fg.tensor([0.25]))
+    tensor([-0.2500,  2.0000])
+    """
 def prod(
     input: Tensor,
     dim: _int | Sequence[_int] | None = None,
@@ -2300,9 +2835,19 @@ def prod(
     axis: _int | Sequence[_int] | None = None,
     keepdims: _bool = False,
 ) -> Tensor:
-    """The product over `dim`, or over all dimensions; of integers and bools as int64."""
+    """The product over `dim`, or over all dimensions; of integers and bools as int64.
+
+    >>> import fastgrad as fg
+    >>> fg.prod(fg.tensor([2.0, 3.0]))
+    tensor(6.)
+    """
 def promote_types(type1, type2) -> _dtype:
-    """The smallest dtype that holds both, by the rules that operations on tensors follow."""
+    """The smallest dtype that holds both, by the rules that operations on tensors follow.
+
+    >>> import fastgrad as fg
+    >>> fg.promote_types(fg.int64, fg.float32)
+    fastgrad.float32
+    """
 def rand(
     *sizes: _int | Sequence[_int],
     size: _int | Sequence[_int] | None = None,
@@ -2313,7 +2858,12 @@ def rand(
     requires_grad: _bool = False,
     pin_memory: _bool = False,
 ) -> Tensor:
-    """Draws from the uniform distribution on [0, 1)."""
+    """Draws from the uniform distribution on [0, 1).
+
+    >>> import fastgrad as fg
+    >>> fg.rand(2, 3).shape
+    fastgrad.Size([2, 3])
+    """
 def rand_like(
     input: Tensor,
     *,
@@ -2324,7 +2874,12 @@ def rand_like(
     requires_grad: _bool = False,
     memory_format=None,
 ) -> Tensor:
-    """Draws from the uniform distribution on [0, 1), in the shape and dtype of a tensor."""
+    """Draws from the uniform distribution on [0, 1), in the shape and dtype of a tensor.
+
+    >>> import fastgrad as fg
+    >>> fg.rand_like(fg.zeros(2, 3)).shape
+    fastgrad.Size([2, 3])
+    """
 def randint(
     *args,
     generator: Generator | None = None,
@@ -2335,7 +2890,13 @@ def randint(
     pin_memory: _bool = False,
     **named,
 ) -> Tensor:
-    """Draws from the integers in [low, high): ``randint(high, size)`` or ``randint(low, high, size)``; int64 by default."""
+    """Draws from the integers in [low, high): ``randint(high, size)`` or ``randint(low, high, size)``; int64 by default.
+
+    >>> import fastgrad as fg
+    >>> x = fg.randint(1, 7, (1000,))
+    >>> x.min(), x.max()
+    (tensor(1), tensor(6))
+    """
 def randint_like(
     input: Tensor,
     *args,
@@ -2347,7 +2908,12 @@ def randint_like(
     memory_format=None,
     **named,
 ) -> Tensor:
-    """Draws from the integers in [low, high), in the shape and dtype of a tensor: ``randint_like(x, high)``."""
+    """Draws from the integers in [low, high), in the shape and dtype of a tensor: ``randint_like(x, high)``.
+
+    >>> import fastgrad as fg
+    >>> fg.randint_like(fg.zeros(2, 3), 10).shape
+    fastgrad.Size([2, 3])
+    """
 def randn(
     *sizes: _int | Sequence[_int],
     size: _int | Sequence[_int] | None = None,
@@ -2358,7 +2924,12 @@ def randn(
     requires_grad: _bool = False,
     pin_memory: _bool = False,
 ) -> Tensor:
-    """Draws from the normal distribution of mean 0 and variance 1."""
+    """Draws from the normal distribution of mean 0 and variance 1.
+
+    >>> import fastgrad as fg
+    >>> fg.randn(2, 3, dtype=fg.float64).dtype
+    fastgrad.float64
+    """
 def randn_like(
     input: Tensor,
     *,
@@ -2369,7 +2940,12 @@ def randn_like(
     requires_grad: _bool = False,
     memory_format=None,
 ) -> Tensor:
-    """Draws from the normal distribution of mean 0 and variance 1, in the shape and dtype of a tensor."""
+    """Draws from the normal distribution of mean 0 and variance 1, in the shape and dtype of a tensor.
+
+    >>> import fastgrad as fg
+    >>> fg.randn_like(fg.zeros(2, 3)).shape
+    fastgrad.Size([2, 3])
+    """
 def randperm(
     n,
     *,
@@ -2380,13 +2956,28 @@ def randperm(
     requires_grad: _bool = False,
     pin_memory: _bool = False,
 ) -> Tensor:
-    """The integers from 0 to n - 1 in random order; int64 by default."""
+    """The integers from 0 to n - 1 in random order; int64 by default.
+
+    >>> import fastgrad as fg
+    >>> fg.randperm(5).sort().values
+    tensor([0, 1, 2, 3, 4])
+    """
 def ravel(input: Tensor) -> Tensor:
-    """All elements in one dimension."""
+    """All elements in one dimension.
+
+    >>> import fastgrad as fg
+    >>> fg.ravel(fg.tensor([[1, 2], [3, 4]]))
+    tensor([1, 2, 3, 4])
+    """
 def reciprocal(input: Tensor) -> Tensor:
     """1 / x0."""
 def relu(input: Tensor, inplace: _bool = False) -> Tensor:
-    """max(x, 0); the derivative at 0 is 0."""
+    """max(x, 0); the derivative at 0 is 0.
+
+    >>> import fastgrad as fg
+    >>> fg.relu(fg.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
 def relu6(input: Tensor, inplace: _bool = False) -> Tensor:
     """min(max(x, 0), 6)."""
 def remainder(input: Tensor, other: Tensor | _float) -> Tensor:
@@ -2403,32 +2994,71 @@ def reshape(input: Tensor, *sizes: _int | Sequence[_int], shape: Sequence[_int] 
     fastgrad.Size([2, 3])
     """
 def result_type(tensor1: Tensor, tensor2: Tensor) -> _dtype:
-    """The dtype of an operation on two tensors or numbers."""
+    """The dtype of an operation on two tensors or numbers.
+
+    >>> import fastgrad as fg
+    >>> fg.result_type(fg.tensor([1]), 1.5)
+    fastgrad.float32
+    """
 def rms_norm(input: Tensor, normalized_shape, weight: Tensor | None = None, eps: _float | None = None) -> Tensor:
     """x / sqrt(mean(x^2) + eps) * weight, with the mean over the last dimensions; eps: that of the dtype if not given.
 
     normalized_shape: their sizes, the shape of weight.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.rms_norm(fg.tensor([[3.0, 4.0]]), (2,))
+    tensor([[0.8485, 1.1314]])
     """
 def roll(input: Tensor, shifts, dims: _int | Sequence[_int] | None = None) -> Tensor:
-    """The elements moved along `dims` by `shifts`, those that leave at one end entering at the other; flattened without dims."""
+    """The elements moved along `dims` by `shifts`, those that leave at one end entering at the other; flattened without dims.
+
+    >>> import fastgrad as fg
+    >>> fg.roll(fg.arange(5), 2)
+    tensor([3, 4, 0, 1, 2])
+    """
 def round(input: Tensor, *, decimals: _int = 0) -> Tensor:
-    """The nearest integer, the even one at a half; with `decimals` that many digits after the point."""
+    """The nearest integer, the even one at a half; with `decimals` that many digits after the point.
+
+    >>> import fastgrad as fg
+    >>> fg.round(fg.tensor([0.5, 1.5, 2.25]), decimals=1)
+    tensor([0.5000, 1.5000, 2.2000])
+    """
 def rsqrt(input: Tensor) -> Tensor:
     """1 / sqrt(x0)."""
 def rsub(input: Tensor, other: Tensor | _float, *, alpha: _float = 1) -> Tensor:
-    """other - alpha * input."""
+    """other - alpha * input.
+
+    >>> import fastgrad as fg
+    >>> fg.rsub(fg.tensor([1.0, 2.0]), 10)
+    tensor([9., 8.])
+    """
 def scatter(
     input: Tensor, dim: _int | Sequence[_int] | None, index: Tensor | _int, src=None, *, value=None
 ) -> Tensor:
     """A copy with each element of `src` (a tensor or one number) at the position along `dim` that the index gives:
     ``out[i][index[i][j]] = src[i][j]`` for dim 1. Which of several values for one place stays is not defined.
+
+    >>> import fastgrad as fg
+    >>> fg.scatter(fg.zeros(2, 3), 1, fg.tensor([[2], [0]]), 1.0)
+    tensor([[0., 0., 1.],
+            [1., 0., 0.]])
     """
 def scatter_add(input: Tensor, dim: _int | Sequence[_int] | None, index: Tensor | _int, src) -> Tensor:
-    """A copy with each element of `src` added at the position along `dim` that the index gives; repeated places add up."""
+    """A copy with each element of `src` added at the position along `dim` that the index gives; repeated places add up.
+
+    >>> import fastgrad as fg
+    >>> fg.scatter_add(fg.zeros(3), 0, fg.tensor([0, 2, 2]), fg.ones(3))
+    tensor([1., 0., 2.])
+    """
 def seed() -> _int:
     """Starts the default generator's stream from the system's entropy; returns the seed."""
 def select(input: Tensor, dim: _int | Sequence[_int] | None, index: Tensor | _int) -> Tensor:
-    """The part of index `index` along `dim`, which goes, as a view."""
+    """The part of index `index` along `dim`, which goes, as a view.
+
+    >>> import fastgrad as fg
+    >>> fg.select(fg.tensor([[1, 2], [3, 4]]), 1, 0)
+    tensor([1, 3])
+    """
 def selu(input: Tensor, inplace: _bool = False) -> Tensor:
     """elu with the scale and alpha that keep mean 0 and variance 1 through layers (Klambauer et al. 2017)."""
 def set_default_dtype(dtype: _dtype | None) -> None:
@@ -2452,13 +3082,23 @@ def sigmoid(input: Tensor) -> Tensor:
 def sign(input: Tensor) -> Tensor:
     """-1, 0 or 1, the sign of x0."""
 def silu(input: Tensor, inplace: _bool = False) -> Tensor:
-    """x sigmoid(x), also known as swish."""
+    """x sigmoid(x), also known as swish.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.silu(fg.tensor([-1.0, 2.0]))
+    tensor([-0.2689,  1.7616])
+    """
 def sin(input: Tensor) -> Tensor:
     """The sine."""
 def sinh(input: Tensor) -> Tensor:
     """The hyperbolic sine."""
 def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: _str = "mean", beta: _float = 1.0) -> Tensor:
-    """d^2 / (2 beta) where d = |x - t| < beta, else d - beta / 2 (Girshick 2015)."""
+    """d^2 / (2 beta) where d = |x - t| < beta, else d - beta / 2 (Girshick 2015).
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.smooth_l1_loss(fg.tensor([0.5, 2.0]), fg.zeros(2), reduction="none")
+    tensor([0.1250, 1.5000])
+    """
 def softmax(
     input: Tensor,
     dim: _int | Sequence[_int] | None = None,
@@ -2466,9 +3106,20 @@ def softmax(
     *,
     axis: _int | Sequence[_int] | None = None,
 ) -> Tensor:
-    """exp(x) / sum(exp(x)) along `dim`."""
+    """exp(x) / sum(exp(x)) along `dim`.
+
+    >>> import fastgrad as fg
+    >>> fg.softmax(fg.tensor([[0.0, 0.0], [0.0, 100.0]]), dim=1)
+    tensor([[5.0000e-01, 5.0000e-01],
+            [3.7835e-44, 1.0000e+00]])
+    """
 def softplus(input: Tensor, beta: _float = 1.0, threshold: _float = 20.0) -> Tensor:
-    """log(1 + e^(beta x)) / beta; x itself where beta x > threshold."""
+    """log(1 + e^(beta x)) / beta; x itself where beta x > threshold.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.softplus(fg.tensor([-1.0, 30.0]))
+    tensor([ 0.3133, 30.0000])
+    """
 def softshrink(input: Tensor, lambd: _float = 0.5) -> Tensor:
     """x moved towards 0 by lambd, and 0 where |x| <= lambd."""
 def softsign(input: Tensor) -> Tensor:
@@ -2481,7 +3132,12 @@ def sort(
     stable: _bool = True,
     axis: _int | Sequence[_int] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """(values, indices) sorted along `dim`. The order is always stable; NaN counts as the largest."""
+    """(values, indices) sorted along `dim`. The order is always stable; NaN counts as the largest.
+
+    >>> import fastgrad as fg
+    >>> fg.sort(fg.tensor([3, 1, 2])).indices
+    tensor([1, 2, 0])
+    """
 def split(tensor, split_size_or_sections, dim: _int | Sequence[_int] | None = 0) -> tuple[Tensor, ...]:
     """Consecutive parts along `dim`: of one size (the last may be smaller), or of the sizes in a list. A tuple of views."""
 def sqrt(input: Tensor) -> Tensor:
@@ -2491,11 +3147,22 @@ def square(input: Tensor) -> Tensor:
 def squeeze(
     input: Tensor, dim: _int | Sequence[_int] | None = None, *, axis: _int | Sequence[_int] | None = None
 ) -> Tensor:
-    """Dimensions of size 1 left out (all, or those of `dim` that have size 1), as a view."""
+    """Dimensions of size 1 left out (all, or those of `dim` that have size 1), as a view.
+
+    >>> import fastgrad as fg
+    >>> fg.squeeze(fg.zeros(1, 2, 1)).shape
+    fastgrad.Size([2])
+    """
 def stack(
     tensors: Sequence[Tensor], dim: _int | Sequence[_int] | None = 0, *, axis: _int | Sequence[_int] | None = None
 ) -> Tensor:
-    """Tensors of one shape side by side along a new dimension."""
+    """Tensors of one shape side by side along a new dimension.
+
+    >>> import fastgrad as fg
+    >>> fg.stack([fg.tensor([1, 2]), fg.tensor([3, 4])], dim=1)
+    tensor([[1, 3],
+            [2, 4]])
+    """
 def std(
     input: Tensor,
     dim: _int | Sequence[_int] | None = None,
@@ -2506,7 +3173,12 @@ def std(
     axis: _int | Sequence[_int] | None = None,
     keepdims: _bool = False,
 ) -> Tensor:
-    """The standard deviation over `dim`, or over all dimensions: the square root of `var`."""
+    """The standard deviation over `dim`, or over all dimensions: the square root of `var`.
+
+    >>> import fastgrad as fg
+    >>> fg.std(fg.tensor([1.0, 3.0]), correction=0)
+    tensor(1.)
+    """
 def std_mean(
     input: Tensor,
     dim: _int | Sequence[_int] | None = None,
@@ -2517,11 +3189,26 @@ def std_mean(
     axis: _int | Sequence[_int] | None = None,
     keepdims: _bool = False,
 ) -> tuple[Tensor, ...]:
-    """The standard deviation and the mean, as a pair."""
+    """The standard deviation and the mean, as a pair.
+
+    >>> import fastgrad as fg
+    >>> fg.std_mean(fg.tensor([1.0, 3.0]), correction=0)
+    (tensor(1.), tensor(2.))
+    """
 def sub(input: Tensor, other: Tensor | _float, *, alpha: _float = 1) -> Tensor:
-    """input - alpha * other."""
+    """input - alpha * other.
+
+    >>> import fastgrad as fg
+    >>> fg.sub(fg.tensor([1.0, 2.0]), 1)
+    tensor([0., 1.])
+    """
 def subtract(input: Tensor, other: Tensor | _float, *, alpha: _float = 1) -> Tensor:
-    """input - alpha * other."""
+    """input - alpha * other.
+
+    >>> import fastgrad as fg
+    >>> fg.sub(fg.tensor([1.0, 2.0]), 1)
+    tensor([0., 1.])
+    """
 def sum(
     input: Tensor,
     dim: _int | Sequence[_int] | None = None,
@@ -2531,15 +3218,31 @@ def sum(
     axis: _int | Sequence[_int] | None = None,
     keepdims: _bool = False,
 ) -> Tensor:
-    """The sum over `dim` (an int or several), or over all dimensions; of integers and bools as int64."""
+    """The sum over `dim` (an int or several), or over all dimensions; of integers and bools as int64.
+
+    >>> import fastgrad as fg
+    >>> fg.sum(fg.tensor([[1.0, 3.0], [4.0, 2.0]]), dim=1, keepdim=True)
+    tensor([[4.],
+            [6.]])
+    """
 def swapaxes(input: Tensor, dim0: _int, dim1: _int) -> Tensor:
     """Two dimensions exchanged, as a view."""
 def swapdims(input: Tensor, dim0: _int, dim1: _int) -> Tensor:
     """Two dimensions exchanged, as a view."""
 def t(input: Tensor) -> Tensor:
-    """The transpose of a matrix; a tensor of fewer dimensions as it is."""
+    """The transpose of a matrix; a tensor of fewer dimensions as it is.
+
+    >>> import fastgrad as fg
+    >>> fg.t(fg.tensor([[1, 2, 3]])).shape
+    fastgrad.Size([3, 1])
+    """
 def take_along_dim(input: Tensor, indices, dim: _int | Sequence[_int] | None = None) -> Tensor:
-    """`gather` with the other dimensions broadcast; without `dim`, from the flattened tensor."""
+    """`gather` with the other dimensions broadcast; without `dim`, from the flattened tensor.
+
+    >>> import fastgrad as fg
+    >>> fg.take_along_dim(fg.tensor([[3, 1, 2]]), fg.tensor([[1, 2, 0]]), dim=1)
+    tensor([[1, 2, 3]])
+    """
 def tan(input: Tensor) -> Tensor:
     """The tangent."""
 def tanh(input: Tensor) -> Tensor:
@@ -2574,11 +3277,26 @@ def tensordot(a, b, dims: _int | Sequence[_int] | None = 2) -> Tensor:
 
     dims: how many of the last dimensions of a and the first of b; or a pair of lists of dimensions, matched in order.
     Returns the other dimensions of a, then those of b.
+
+    >>> import fastgrad as fg
+    >>> fg.tensordot(fg.zeros(2, 3, 4), fg.zeros(4, 3, 5), dims=([1, 2], [1, 0])).shape
+    fastgrad.Size([2, 5])
     """
 def threshold(input: Tensor, threshold, value, inplace: _bool = False) -> Tensor:
-    """x where x > threshold, else `value`."""
+    """x where x > threshold, else `value`.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.threshold(fg.tensor([0.5, 2.0]), 1.0, -9.0)
+    tensor([-9.,  2.])
+    """
 def tile(input: Tensor, *dims: _int | Sequence[_int] | None) -> Tensor:
-    """The tensor repeated along each dimension; fewer numbers than dimensions leave the first ones as they are."""
+    """The tensor repeated along each dimension; fewer numbers than dimensions leave the first ones as they are.
+
+    >>> import fastgrad as fg
+    >>> fg.tile(fg.tensor([1, 2]), (2, 2))
+    tensor([[1, 2, 1, 2],
+            [1, 2, 1, 2]])
+    """
 def topk(
     input: Tensor,
     k,
@@ -2588,29 +3306,71 @@ def topk(
     *,
     axis: _int | Sequence[_int] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """(values, indices) of the k largest elements along `dim`, or of the smallest; always sorted."""
+    """(values, indices) of the k largest elements along `dim`, or of the smallest; always sorted.
+
+    >>> import fastgrad as fg
+    >>> fg.topk(fg.tensor([3, 1, 2]), 2).values
+    tensor([3, 2])
+    """
 def trace(input: Tensor) -> Tensor:
-    """The sum of the diagonal of a matrix."""
+    """The sum of the diagonal of a matrix.
+
+    >>> import fastgrad as fg
+    >>> fg.trace(fg.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor(5.)
+    """
 def transpose(input: Tensor, dim0: _int, dim1: _int) -> Tensor:
     """Two dimensions exchanged, as a view."""
 def tril(input: Tensor, diagonal: _int = 0) -> Tensor:
-    """The lower triangle of a matrix, or of each of a stack: 0 above the given diagonal."""
+    """The lower triangle of a matrix, or of each of a stack: 0 above the given diagonal.
+
+    >>> import fastgrad as fg
+    >>> fg.tril(fg.ones(2, 2))
+    tensor([[1., 0.],
+            [1., 1.]])
+    """
 def triu(input: Tensor, diagonal: _int = 0) -> Tensor:
-    """The upper triangle of a matrix, or of each of a stack: 0 below the given diagonal."""
+    """The upper triangle of a matrix, or of each of a stack: 0 below the given diagonal.
+
+    >>> import fastgrad as fg
+    >>> fg.triu(fg.ones(2, 2), diagonal=1)
+    tensor([[0., 1.],
+            [0., 0.]])
+    """
 def true_divide(input: Tensor, other: Tensor | _float, *, rounding_mode: _str | None = None) -> Tensor:
-    """input / other; rounded towards 0 if `rounding_mode` is "trunc", down if it is "floor"."""
+    """input / other; rounded towards 0 if `rounding_mode` is "trunc", down if it is "floor".
+
+    >>> import fastgrad as fg
+    >>> fg.div(fg.tensor([7.0, -7.0]), 2, rounding_mode="floor")
+    tensor([ 3., -4.])
+    """
 def trunc(input: Tensor) -> Tensor:
     """The next integer towards 0."""
 def unbind(
     input: Tensor, dim: _int | Sequence[_int] | None = 0, *, axis: _int | Sequence[_int] | None = None
 ) -> tuple[Tensor, ...]:
-    """The parts along `dim`, which goes, as a tuple of views."""
+    """The parts along `dim`, which goes, as a tuple of views.
+
+    >>> import fastgrad as fg
+    >>> fg.unbind(fg.tensor([[1, 2], [3, 4]]))
+    (tensor([1, 2]), tensor([3, 4]))
+    """
 def unflatten(input: Tensor, dim: _int | Sequence[_int] | None, sizes: _int | Sequence[_int]) -> Tensor:
-    """One dimension split into several of the given sizes (one may be -1), as a view."""
+    """One dimension split into several of the given sizes (one may be -1), as a view.
+
+    >>> import fastgrad as fg
+    >>> fg.unflatten(fg.zeros(2, 12), 1, (3, -1)).shape
+    fastgrad.Size([2, 3, 4])
+    """
 def unsqueeze(
     input: Tensor, dim: _int | Sequence[_int] | None = None, *, axis: _int | Sequence[_int] | None = None
 ) -> Tensor:
-    """A new dimension of size 1 at `dim`, as a view."""
+    """A new dimension of size 1 at `dim`, as a view.
+
+    >>> import fastgrad as fg
+    >>> fg.unsqueeze(fg.zeros(2, 3), 1).shape
+    fastgrad.Size([2, 1, 3])
+    """
 def var(
     input: Tensor,
     dim: _int | Sequence[_int] | None = None,
@@ -2621,7 +3381,12 @@ def var(
     axis: _int | Sequence[_int] | None = None,
     keepdims: _bool = False,
 ) -> Tensor:
-    """The variance over `dim`, or over all dimensions, with n - correction as its divisor (correction 1 if not given)."""
+    """The variance over `dim`, or over all dimensions, with n - correction as its divisor (correction 1 if not given).
+
+    >>> import fastgrad as fg
+    >>> fg.var(fg.tensor([1.0, 3.0]))
+    tensor(2.)
+    """
 def var_mean(
     input: Tensor,
     dim: _int | Sequence[_int] | None = None,
@@ -2632,7 +3397,12 @@ def var_mean(
     axis: _int | Sequence[_int] | None = None,
     keepdims: _bool = False,
 ) -> tuple[Tensor, ...]:
-    """The variance and the mean, as a pair."""
+    """The variance and the mean, as a pair.
+
+    >>> import fastgrad as fg
+    >>> fg.var_mean(fg.tensor([1.0, 3.0]))
+    (tensor(2.), tensor(2.))
+    """
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
     """Tensors one after the other along dimension 0, vectors as rows."""
 def where(condition, input=None, other=None) -> Any:
@@ -2664,4 +3434,9 @@ def zeros_like(
     requires_grad: _bool = False,
     memory_format=None,
 ) -> Tensor:
-    """Zeros of the shape and dtype of a tensor."""
+    """Zeros of the shape and dtype of a tensor.
+
+    >>> import fastgrad as fg
+    >>> fg.zeros_like(fg.tensor([5.0, 6.0]))
+    tensor([0., 0.])
+    """
