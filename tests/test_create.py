@@ -488,6 +488,8 @@ def test_show_config_prints_what_is_in_use(capsys):
         assert word in text
     found = fg.show_config(mode="dicts")
     assert capsys.readouterr().out == ""
-    assert [line.removeprefix(name).strip() for name, line in zip(found, text.splitlines(), strict=True)] == list(found.values())
+    assert [line.removeprefix(name).strip() for name, line in zip(found, text.splitlines(), strict=True)] == list(
+        found.values()
+    )
     with pytest.raises(ValueError, match="'stdout' or 'dicts', got 'json'"):
         fg.show_config("json")

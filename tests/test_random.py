@@ -276,7 +276,9 @@ def test_multinomial_and_bernoulli_compile(samples):
     fg.manual_seed(0)
     compiled = [step(w) for w in weights]
     fg.manual_seed(0)
-    assert all(fg.equal(a, b) for made, w in zip(compiled, weights, strict=True) for a, b in zip(made, draw(w), strict=True))
+    assert all(
+        fg.equal(a, b) for made, w in zip(compiled, weights, strict=True) for a, b in zip(made, draw(w), strict=True)
+    )
     assert step.replays >= 3
     assert 0 <= step(fg.full((4, 3), -math.inf))[0].min() <= 2
 

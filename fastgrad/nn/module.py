@@ -358,6 +358,10 @@ class Module(Callable):
         """Converts floating-point parameters and buffers to float64."""
         return self.to(_core.float64)
 
+    def cuda(self, device=None):
+        """Raises RuntimeError: there is no GPU here; take ``cuda.is_available()`` into account, or leave it out."""
+        return self.to("cuda" if device is None else device)
+
     def cpu(self):
         """Returns the module: all of fastgrad is on the CPU."""
         return self
