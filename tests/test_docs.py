@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from fastgrad._core.table import functions
+from fastgrad._core.table import functions, records
 
 import fastgrad
 
@@ -60,6 +60,37 @@ def test_example_runs(name):
 
 def test_every_public_function_says_what_it_does():
     assert [name for name, f in functions.items() if not (f.__doc__ or "").strip()] == []
+
+
+def test_every_function_that_is_more_than_a_formula_has_an_example():
+    """The table's own functions of one or two operands, exp and the like, are told by their formula."""
+    own = {name for name, record in records().items() if record.public}
+    own |= {f"{kind}Tensor" for kind in ("Float", "Double", "Long", "Int", "Byte", "Bool")}
+    assert [name for name, f in functions.items() if f.__name__ not in own and ">>>" not in f.__doc__] == []
+
+
+PUBLIC = ["fastgrad"] + [
+    f"fastgrad.{name}"
+    for name in (
+        "nn nn.functional nn.init nn.utils optim optim.lr_scheduler autograd autograd.functional func linalg utils.data "
+        "utils.checkpoint profiler diagnostics viz datasets cuda backends.cudnn backends.mps"
+    ).split()
+]
+
+
+@pytest.mark.parametrize("path", PUBLIC)
+def test_everything_public_says_what_it_is(path):
+    """Functions and classes, their methods and properties; a method may be described where it is first defined."""
+    silent = []
+    for name in dir(module := importlib.import_module(path)):
+        thing = getattr(module, name)
+        if name.startswith("_") or not str(getattr(thing, "__module__", "")).startswith("fastgrad"):
+            continue
+        silent += [] if inspect.getdoc(thing) else [name]
+        for member, value in vars(thing).items() if inspect.isclass(thing) else ():
+            if not member.startswith("_") and (inspect.isroutine(value) or isinstance(value, property)):
+                silent += [] if inspect.getdoc(getattr(thing, member)) else [f"{name}.{member}"]
+    assert silent == []
 
 
 ROOT = Path(__file__).parent.parent

@@ -599,7 +599,12 @@ def permute(Tensor input not None, *order, dims=None):
 
 @publish
 def transpose(Tensor input not None, dim0, dim1):
-    """Two dimensions exchanged, as a view."""
+    """Two dimensions exchanged, as a view.
+
+    >>> import fastgrad as fg
+    >>> fg.transpose(fg.zeros(2, 3, 4), 0, 2).shape
+    fastgrad.Size([4, 3, 2])
+    """
     cdef int n = input.layout.c.ndim
     if n == 0:
         dim_of(dim0, 0)
@@ -649,7 +654,12 @@ install("mT", property(_mT, None, None, "The last two dimensions exchanged, as a
 
 @publish
 def movedim(Tensor input not None, source, destination):
-    """Dimensions moved to other places, the rest in order, as a view."""
+    """Dimensions moved to other places, the rest in order, as a view.
+
+    >>> import fastgrad as fg
+    >>> fg.movedim(fg.zeros(2, 3, 4), 0, -1).shape
+    fastgrad.Size([3, 4, 2])
+    """
     cdef int order[8]
     cdef int n = input.layout.c.ndim, k
     src = [dim_of(d, n) for d in ((source,) if isinstance(source, int) else source)]
@@ -946,12 +956,22 @@ cdef tuple split(Tensor input, object split_size_or_sections, object dim):
 
 
 def _split_method(Tensor self not None, split_size, dim=0):
-    """Consecutive parts along `dim`: of one size (the last may be smaller), or of the sizes in a list. A tuple of views."""
+    """Consecutive parts along `dim`: of one size (the last may be smaller), or of the sizes in a list. A tuple of views.
+
+    >>> import fastgrad as fg
+    >>> fg.arange(5).split([2, 3])
+    (tensor([0, 1]), tensor([2, 3, 4]))
+    """
     return split(self, split_size, dim)
 
 
 def _split(Tensor tensor not None, split_size_or_sections, dim=0):
-    """Consecutive parts along `dim`: of one size (the last may be smaller), or of the sizes in a list. A tuple of views."""
+    """Consecutive parts along `dim`: of one size (the last may be smaller), or of the sizes in a list. A tuple of views.
+
+    >>> import fastgrad as fg
+    >>> fg.split(fg.arange(5), 2)
+    (tensor([0, 1]), tensor([2, 3]), tensor([4]))
+    """
     return split(tensor, split_size_or_sections, dim)
 
 
