@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import inspect
+import json
 import pkgutil
 import re
 from pathlib import Path
@@ -113,6 +114,24 @@ def test_the_programs_of_a_page_run(page):
     for block in re.finditer(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.M | re.S):
         line = block.string[: block.start(1)].count("\n")
         exec(compile("\n" * line + block[1], page, "exec"), names)
+
+
+@pytest.mark.skipif(not (ROOT / "README.md").exists(), reason="the tests run outside a checkout")
+def test_the_figures_of_the_readme_are_those_of_the_latest_comparison():
+    """To a quarter: they are said in round numbers, and the page is written anew more often."""
+    steps = json.loads((ROOT / "docs" / "performance.json").read_text())["tables"][0]["rows"]
+    wide, small = steps["64 x 64-64-10, SGD"], steps["1 x 4-64-64-2, AdamW"]
+    floor = wide["floor"]["median"]
+    found = [wide[name]["median"] / floor for name in ("fastgrad", "fastgrad compiled", "torch", "jax.jit")]
+    found += [small[name]["median"] / 1e3 for name in ("fastgrad", "fastgrad compiled", "torch")]
+    text = (ROOT / "README.md").read_text()
+    said = re.search(
+        r"takes ([\d.]+) times as long .*?([\d.]+) times compiled; PyTorch takes ([\d.]+) times, .*?([\d.]+) times\. .*?takes\s+"
+        r"([\d.]+) microseconds, and ([\d.]+) compiled; PyTorch's takes ([\d.]+)\.",
+        text,
+        re.S,
+    )
+    assert [float(x) for x in said.groups()] == pytest.approx(found, rel=0.25)
 
 
 def test_the_curves_of_the_documentation_are_what_the_code_draws():

@@ -31,6 +31,22 @@ def test_parameter_has_its_module():
     assert importlib.import_module("fastgrad.nn.parameter").Parameter is nn.parameter.Parameter is nn.Parameter
 
 
+def test_slips_are_named():
+    net = nn.Linear(2, 3)
+    for params, kind in ((net, "Linear"), (net.parameters, "method"), (torch.ones(2), "Tensor")):
+        with pytest.raises(TypeError, match=rf"such as net.parameters\(\), but got {kind}"):
+            torch.optim.SGD(params, lr=0.1)
+    for make in (torch.optim.SGD, torch.optim.AdamW):
+        with pytest.raises(TypeError, match="lr must be a number, got the string '1e-3'"):
+            make(net.parameters(), lr="1e-3")
+    weights = {name: t.numpy() for name, t in net.state_dict().items()}
+    with pytest.raises(RuntimeError, match=r'"weight", but got numpy.ndarray; fastgrad.as_tensor makes one of it'):
+        net.load_state_dict(weights)
+    net.load_state_dict({name: torch.as_tensor(a) for name, a in weights.items()})
+    with pytest.raises(torch.ShapeError, match=r"class labels are integers: convert them with .long\(\)"):
+        nn.functional.cross_entropy(torch.zeros(5, 3), torch.zeros(5))
+
+
 def test_anomaly_detection_is_switched_on_and_off():
     zero = torch.tensor(0.0, requires_grad=True)
     torch.autograd.set_detect_anomaly(True)

@@ -406,13 +406,14 @@ class Module(Callable):
 
     def _state(self, prefix=""):
         """Every entry of the state as (key, tensor), in the order of state_dict."""
-        for kind in ("parameter", "buffer"):
-            for name, tensor in Entries(self, kind).items():
-                if tensor is not None and name not in self._transient:
-                    yield prefix + name, tensor
-        for name, module in self._modules.items():
-            if module is not None:
-                yield from module._state(f"{prefix}{name}.")
+        entries, kinds = self.__dict__, self._kinds.items()
+        for wanted in ("parameter", "buffer"):
+            for name, kind in kinds:
+                if kind == wanted and entries[name] is not None and name not in self._transient:
+                    yield prefix + name, entries[name]
+        for name, kind in kinds:
+            if kind == "module" and entries[name] is not None:
+                yield from entries[name]._state(f"{prefix}{name}.")
 
     def state_dict(self, *, destination=None, prefix="", keep_vars=False):
         """All parameters and persistent buffers by dotted name.
@@ -450,7 +451,8 @@ class Module(Callable):
                 continue
             value = state_dict[key]
             if not isinstance(value, Tensor):
-                problems.append(f'expected a Tensor for "{key}", but got {type(value).__name__}.')
+                kind = f"{type(value).__module__}.{type(value).__qualname__}"
+                problems.append(f'expected a Tensor for "{key}", but got {kind}; fastgrad.as_tensor makes one of it.')
             elif value.shape != tensor.shape:
                 problems.append(
                     f"size mismatch for {key}: copying a param with shape {tuple(value.shape)} from checkpoint, "
