@@ -16,7 +16,16 @@ version = release = fastgrad.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton", "reference"]
 root_doc = "README"
-first = ["compile", "derivatives", "derivatives-checks", "singular-points", "memory", "seeing-gradients", "profiling"]
+first = [
+    "recipes",
+    "compile",
+    "derivatives",
+    "derivatives-checks",
+    "singular-points",
+    "memory",
+    "seeing-gradients",
+    "profiling",
+]
 inside = ["design", "performance"]
 others = sorted({page.stem for page in Path(__file__).parent.glob("*.md")} - {*first, *inside})
 contents = {

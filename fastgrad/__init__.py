@@ -20,7 +20,13 @@ except ImportError as _error:
 
 from . import _functions
 from ._compile import compile
-from ._config import get_num_threads, set_num_threads, show_config
+from ._config import (
+    get_num_threads,
+    set_float32_matmul_precision,
+    set_num_threads,
+    show_config,
+    use_deterministic_algorithms,
+)
 from ._core import (
     CompileError,
     DTypeError,
@@ -70,7 +76,20 @@ from math import e, inf, nan, pi  # noqa: E402
 
 newaxis = None
 
-_MODULES = ("autograd", "cuda", "datasets", "diagnostics", "func", "linalg", "nn", "optim", "profiler", "utils", "viz")
+_MODULES = (
+    "autograd",
+    "backends",
+    "cuda",
+    "datasets",
+    "diagnostics",
+    "func",
+    "linalg",
+    "nn",
+    "optim",
+    "profiler",
+    "utils",
+    "viz",
+)
 _FROM_MODULES = {
     **dict.fromkeys(["load", "save"], "serialization"),
     **dict.fromkeys(["cosine_similarity", "pairwise_distance", "group_norm", "instance_norm"], "nn.functional"),

@@ -1,6 +1,7 @@
 # All that is public. Written by tests/make_stubs.py, where the types are.
 
 from fastgrad import autograd as autograd
+from fastgrad import backends as backends
 from fastgrad import cuda as cuda
 from fastgrad import datasets as datasets
 from fastgrad import diagnostics as diagnostics
@@ -13,8 +14,10 @@ from fastgrad import utils as utils
 from fastgrad import viz as viz
 from fastgrad._compile import compile as compile
 from fastgrad._config import get_num_threads as get_num_threads
+from fastgrad._config import set_float32_matmul_precision as set_float32_matmul_precision
 from fastgrad._config import set_num_threads as set_num_threads
 from fastgrad._config import show_config as show_config
+from fastgrad._config import use_deterministic_algorithms as use_deterministic_algorithms
 from fastgrad._core import BoolTensor as BoolTensor
 from fastgrad._core import ByteTensor as ByteTensor
 from fastgrad._core import CompileError as CompileError

@@ -60,3 +60,23 @@ def set_num_threads(n):
     if not set_blas_threads(n) and n != get_num_threads():
         raise RuntimeError("set_num_threads: the BLAS in use cannot be told how many threads to use")
     set_threads(n)
+
+
+def use_deterministic_algorithms(mode, *, warn_only=False):
+    """Does nothing: with equal seeds and equal numbers of threads, results are equal to the last bit in any case.
+
+    >>> import fastgrad as fg
+    >>> fg.use_deterministic_algorithms(True)
+    """
+
+
+def set_float32_matmul_precision(precision):
+    """Does nothing: products of float32 are computed in float32. precision: "highest", "high" or "medium", else ValueError.
+
+    >>> import fastgrad as fg
+    >>> fg.set_float32_matmul_precision("high")
+    """
+    if precision not in ("highest", "high", "medium"):
+        raise ValueError(
+            f"set_float32_matmul_precision: precision should be 'highest', 'high' or 'medium', got {precision!r}"
+        )

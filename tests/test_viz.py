@@ -332,3 +332,8 @@ def test_summary_counts_shared_parameters_once_and_frozen_ones_apart():
     found = summary(fg.nn.Sequential(layer, layer), fg.ones(1, 4))
     assert found.parameters == 20 and found.trainable == 16
     assert len(found.rows) == 3
+
+
+def test_summary_wants_a_tensor_not_a_shape():
+    with pytest.raises(TypeError, match=r"input 0 is a shape, \(4, 2\); pass a tensor: fastgrad.zeros\(4, 2\)"):
+        fg.viz.summary(fg.nn.Linear(2, 3), (4, 2))

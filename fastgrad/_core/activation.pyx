@@ -209,19 +209,34 @@ def hardtanh(Tensor input not None, min_val=-1.0, max_val=1.0, inplace=False):
 
 @publish(method=False)
 def relu6(Tensor input not None, inplace=False):
-    """min(max(x, 0), 6)."""
+    """min(max(x, 0), 6).
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.relu6(fg.tensor([-1.0, 2.0, 9.0]))
+    tensor([0., 2., 6.])
+    """
     return run(HARDTANH, input, params(0, 6), inplace)
 
 
 @publish
 def hardshrink(Tensor input not None, lambd=0.5):
-    """x, and 0 where |x| <= lambd."""
+    """x, and 0 where |x| <= lambd.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.hardshrink(fg.tensor([-1.0, 0.25, 2.0]))
+    tensor([-1.,  0.,  2.])
+    """
     return apply1(HARDSHRINK, input, params(lambd))
 
 
 @publish(method=False)
 def softshrink(Tensor input not None, lambd=0.5):
-    """x moved towards 0 by lambd, and 0 where |x| <= lambd."""
+    """x moved towards 0 by lambd, and 0 where |x| <= lambd.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.softshrink(fg.tensor([-1.0, 0.25, 2.0]))
+    tensor([-0.5000,  0.0000,  1.5000])
+    """
     if lambd < 0:
         raise RuntimeError(f"softshrink: lambd must be greater or equal to 0, but got {lambd}")
     return apply1(SOFTSHRINK, input, params(lambd))
@@ -229,13 +244,23 @@ def softshrink(Tensor input not None, lambd=0.5):
 
 @publish(method=False)
 def hardsigmoid(Tensor input not None, inplace=False):
-    """x / 6 + 1/2 between 0 and 1."""
+    """x / 6 + 1/2 between 0 and 1.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.hardsigmoid(fg.tensor([-4.0, 0.0, 4.0]))
+    tensor([0.0000, 0.5000, 1.0000])
+    """
     return run(HARDSIGMOID, input, None, inplace)
 
 
 @publish(method=False)
 def hardswish(Tensor input not None, inplace=False):
-    """x hardsigmoid(x) (Howard et al. 2019)."""
+    """x hardsigmoid(x) (Howard et al. 2019).
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.hardswish(fg.tensor([-1.0, 2.0, 4.0]))
+    tensor([-0.3333,  1.6667,  4.0000])
+    """
     return run(HARDSWISH, input, None, inplace)
 
 
@@ -252,7 +277,12 @@ def softplus(Tensor input not None, beta=1.0, threshold=20.0):
 
 @publish(method=False)
 def logsigmoid(Tensor input not None):
-    """log(sigmoid(x)), accurate for all x."""
+    """log(sigmoid(x)), accurate for all x.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.logsigmoid(fg.tensor([-1.0, 2.0]))
+    tensor([-1.3133, -0.1269])
+    """
     return apply1(LOGSIGMOID, input, None)
 
 
@@ -284,7 +314,12 @@ def silu(Tensor input not None, inplace=False):
 
 @publish(method=False)
 def mish(Tensor input not None, inplace=False):
-    """x tanh(softplus(x)) (Misra 2019)."""
+    """x tanh(softplus(x)) (Misra 2019).
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.mish(fg.tensor([-1.0, 2.0]))
+    tensor([-0.3034,  1.9440])
+    """
     return run(MISH, input, None, inplace)
 
 
@@ -301,7 +336,12 @@ def elu(Tensor input not None, alpha=1.0, inplace=False):
 
 @publish(method=False)
 def selu(Tensor input not None, inplace=False):
-    """elu with the scale and alpha that keep mean 0 and variance 1 through layers (Klambauer et al. 2017)."""
+    """elu with the scale and alpha that keep mean 0 and variance 1 through layers (Klambauer et al. 2017).
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.selu(fg.tensor([-1.0, 2.0]))
+    tensor([-1.1113,  2.1014])
+    """
     return run(ELU, input, params(1.6732632423543772, 1.0507009873554805, 1), inplace)
 
 
@@ -320,13 +360,23 @@ def celu(Tensor input not None, alpha=1.0, inplace=False):
 
 @publish(method=False)
 def softsign(Tensor input not None):
-    """x / (1 + |x|)."""
+    """x / (1 + |x|).
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.softsign(fg.tensor([-1.0, 3.0]))
+    tensor([-0.5000,  0.7500])
+    """
     return apply1(SOFTSIGN, input, None)
 
 
 @publish(method=False)
 def tanhshrink(Tensor input not None):
-    """x - tanh(x)."""
+    """x - tanh(x).
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.tanhshrink(fg.tensor([-1.0, 2.0]))
+    tensor([-0.2384,  1.0360])
+    """
     return apply1(TANHSHRINK, input, None)
 
 

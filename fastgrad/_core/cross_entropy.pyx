@@ -245,7 +245,8 @@ cdef object cross_entropy_of_probabilities(Tensor x, Tensor p, Tensor weight, ob
     cdef int ndim = x.layout.c.ndim
     cdef int axis = 1 if ndim > 1 else 0
     if not same_shape(x.layout, p.layout):
-        broadcast_loss("cross_entropy", x, p, False)
+        raise ShapeError(f"cross_entropy: a target of {dtype_of(p.dtype)} holds probabilities, in the shape of the scores, "
+                         f"{tuple(x.shape)}, but got {tuple(p.shape)}; class labels are integers: convert them with .long()")
     if smoothing:
         p = p * (1 - smoothing) + smoothing / x.shape[axis]
     if weight is not None:

@@ -607,7 +607,12 @@ cdef object chosen(object condition, object x, object y):
 
 
 def _where(condition, input=None, other=None):
-    """input where the condition, a bool tensor, holds, else other; with the condition alone, the indices where it holds."""
+    """input where the condition, a bool tensor, holds, else other; with the condition alone, the indices where it holds.
+
+    >>> import fastgrad as fg
+    >>> fg.where(fg.tensor([True, False]), fg.tensor([1.0, 2.0]), 0.0)
+    tensor([1., 0.])
+    """
     if input is None and other is None:
         return functions["nonzero"](condition, as_tuple=True)
     return chosen(condition, input, other)

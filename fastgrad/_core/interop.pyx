@@ -297,6 +297,11 @@ def from_dlpack(ext_tensor, /):
     """A tensor that shares the memory of another library's array, through DLPack. Read-only memory stays read-only.
 
     Raises BufferError for memory that is not on the CPU, TypeError for a dtype that fastgrad does not have.
+
+    >>> import fastgrad as fg
+    >>> import numpy as np
+    >>> fg.from_dlpack(np.ones(2, np.float32))
+    tensor([1., 1.])
     """
     cdef Import owner = Import.__new__(Import)
     cdef dl_tensor* d

@@ -109,5 +109,11 @@ def hstack(tensors):
 
 @publish(method=False)
 def vstack(tensors):
-    """Tensors one after the other along dimension 0, vectors as rows."""
+    """Tensors one after the other along dimension 0, vectors as rows.
+
+    >>> import fastgrad as fg
+    >>> fg.vstack([fg.tensor([1, 2]), fg.tensor([3, 4])])
+    tensor([[1, 2],
+            [3, 4]])
+    """
     return cat([x.reshape(1, -1) if x.ndim < 2 else x for x in tensors_of(tensors, "vstack")], 0)

@@ -327,7 +327,12 @@ def permute(Tensor input not None, *order, dims=None):
 
 @publish
 def transpose(Tensor input not None, dim0, dim1):
-    """Two dimensions exchanged, as a view."""
+    """Two dimensions exchanged, as a view.
+
+    >>> import fastgrad as fg
+    >>> fg.transpose(fg.zeros(2, 3, 4), 0, 2).shape
+    fastgrad.Size([4, 3, 2])
+    """
     cdef int n = input.layout.c.ndim
     if n == 0:
         dim_of(dim0, 0)
@@ -377,7 +382,12 @@ install("mT", property(_mT, None, None, "The last two dimensions exchanged, as a
 
 @publish
 def movedim(Tensor input not None, source, destination):
-    """Dimensions moved to other places, the rest in order, as a view."""
+    """Dimensions moved to other places, the rest in order, as a view.
+
+    >>> import fastgrad as fg
+    >>> fg.movedim(fg.zeros(2, 3, 4), 0, -1).shape
+    fastgrad.Size([3, 4, 2])
+    """
     cdef int order[8]
     cdef int n = input.layout.c.ndim, k
     src = [dim_of(d, n) for d in ((source,) if isinstance(source, int) else source)]

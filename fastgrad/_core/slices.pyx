@@ -442,12 +442,22 @@ cdef tuple split(Tensor input, object split_size_or_sections, object dim):
 
 
 def _split_method(Tensor self not None, split_size, dim=0):
-    """Consecutive parts along `dim`: of one size (the last may be smaller), or of the sizes in a list. A tuple of views."""
+    """Consecutive parts along `dim`: of one size (the last may be smaller), or of the sizes in a list. A tuple of views.
+
+    >>> import fastgrad as fg
+    >>> fg.arange(5).split([2, 3])
+    (tensor([0, 1]), tensor([2, 3, 4]))
+    """
     return split(self, split_size, dim)
 
 
 def _split(Tensor tensor not None, split_size_or_sections, dim=0):
-    """Consecutive parts along `dim`: of one size (the last may be smaller), or of the sizes in a list. A tuple of views."""
+    """Consecutive parts along `dim`: of one size (the last may be smaller), or of the sizes in a list. A tuple of views.
+
+    >>> import fastgrad as fg
+    >>> fg.split(fg.arange(5), 2)
+    (tensor([0, 1]), tensor([2, 3]), tensor([4]))
+    """
     return split(tensor, split_size_or_sections, dim)
 
 

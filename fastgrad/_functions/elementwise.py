@@ -14,7 +14,12 @@ def _real(x):
 
 @publish(inplace=True)
 def asinh(input):
-    """The inverse hyperbolic sine, sign(x) log(|x| + sqrt(x^2 + 1)), without cancellation at 0."""
+    """The inverse hyperbolic sine, sign(x) log(|x| + sqrt(x^2 + 1)), without cancellation at 0.
+
+    >>> import fastgrad as fg
+    >>> fg.asinh(fg.tensor([0.0, 1.0]))
+    tensor([0.0000, 0.8814])
+    """
     x = _real(input)
     a = x.abs()
     return f["copysign"]((a + a * a / (1 + (a * a + 1).sqrt())).log1p(), x)
@@ -34,7 +39,12 @@ def acosh(input):
 
 @publish(inplace=True)
 def atanh(input):
-    """The inverse hyperbolic tangent, of numbers between -1 and 1: (log1p(x) - log1p(-x)) / 2."""
+    """The inverse hyperbolic tangent, of numbers between -1 and 1: (log1p(x) - log1p(-x)) / 2.
+
+    >>> import fastgrad as fg
+    >>> fg.atanh(fg.tensor([0.0, 0.5]))
+    tensor([0.0000, 0.5493])
+    """
     x = _real(input)
     return (x.log1p() - (-x).log1p()) * 0.5
 

@@ -90,7 +90,12 @@ def _cross(name, x, y, dim):
 
 @publish
 def cross(input, other, dim=None):
-    """The cross product of vectors of 3 along `dim`, by default the first dimension of size 3."""
+    """The cross product of vectors of 3 along `dim`, by default the first dimension of size 3.
+
+    >>> import fastgrad as fg
+    >>> fg.cross(fg.tensor([1.0, 0.0, 0.0]), fg.tensor([0.0, 1.0, 0.0]))
+    tensor([0., 0., 1.])
+    """
     if dim is None:
         dim = next((k for k, n in enumerate(input.shape) if n == 3), -1)
     return _cross("cross", input, other, dim)
@@ -148,13 +153,23 @@ def _linalg():
 
 @publish
 def det(input):
-    """The determinant of square matrices, `linalg.det`."""
+    """The determinant of square matrices, `linalg.det`.
+
+    >>> import fastgrad as fg
+    >>> fg.det(fg.tensor([[2.0, 0.0], [1.0, 3.0]]))
+    tensor(6.)
+    """
     return _linalg().det(input)
 
 
 @publish
 def slogdet(input):
-    """(sign, logabsdet) of square matrices, `linalg.slogdet`."""
+    """(sign, logabsdet) of square matrices, `linalg.slogdet`.
+
+    >>> import fastgrad as fg
+    >>> fg.slogdet(fg.tensor([[0.0, 1.0], [1.0, 0.0]])).sign
+    tensor(-1.)
+    """
     return _linalg().slogdet(input)
 
 
@@ -184,7 +199,13 @@ def inverse(input):
 
 @publish
 def cholesky(input, upper=False):
-    """The Cholesky factor of symmetric positive definite matrices, `linalg.cholesky`."""
+    """The Cholesky factor of symmetric positive definite matrices, `linalg.cholesky`.
+
+    >>> import fastgrad as fg
+    >>> fg.cholesky(fg.tensor([[4.0, 2.0], [2.0, 2.0]]))
+    tensor([[2., 0.],
+            [1., 1.]])
+    """
     return _linalg().cholesky(input, upper=upper)
 
 

@@ -45,7 +45,12 @@ def _split_along(name, dim):
         return tensor_split(input, indices_or_sections, axis)
 
     split.__name__ = split.__qualname__ = name
-    split.__doc__ = f"Parts along dimension {dim}: so many of equal size, or between the given indices."
+    split.__doc__ = f"""Parts along dimension {dim}: so many of equal size, or between the given indices.
+
+    >>> import fastgrad as fg
+    >>> [part.shape for part in fg.{name}(fg.zeros(2, 4, 6), 2)]
+    {[Size(n // 2 if k == dim else n for k, n in enumerate((2, 4, 6)))] * 2}
+    """
     return publish(split)
 
 

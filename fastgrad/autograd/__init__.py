@@ -18,7 +18,15 @@ from fastgrad.autograd.function import once_differentiable
 from fastgrad.autograd.gradcheck import GradcheckError, check_jvp, gradcheck, gradgradcheck
 from fastgrad.autograd.verify import StepReport, verify_step
 
-__getattr__ = _missing(__name__, globals())
+_nearest = _missing(__name__, globals())
+
+
+def __getattr__(name):
+    if name not in ("detect_anomaly", "set_detect_anomaly"):
+        return _nearest(name)
+    from fastgrad import diagnostics  # only for those who look for a NaN
+
+    return getattr(diagnostics, name)
 
 
 def Variable(data, requires_grad=False):  # noqa: N802

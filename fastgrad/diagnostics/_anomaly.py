@@ -58,6 +58,44 @@ class detect_anomaly:  # noqa: N801 - PyTorch's name
             error.add_note(f"in the backward pass of {op.name}{where}" + (f", in module {path}" if path else ""))
 
 
+_standing = []  # the detect_anomaly that set_detect_anomaly(True) has entered
+
+
+class set_detect_anomaly:  # noqa: N801 - PyTorch's name
+    """Switches `detect_anomaly` on or off for what follows in this thread, or for one with block.
+
+    Args:
+        mode: on or off.
+        check_nan: as of `detect_anomaly`.
+
+    Example:
+        >>> _ = set_detect_anomaly(True)
+        >>> try:
+        ...     fg.tensor(0.0, requires_grad=True).log()
+        ... except AnomalyError as error:
+        ...     print(error.op)
+        ... finally:
+        ...     _ = set_detect_anomaly(False)
+        log
+    """
+
+    def __init__(self, mode, check_nan=True):
+        self._before = bool(_standing)
+        self._switch(mode, check_nan)
+
+    def _switch(self, mode, check_nan=True):
+        while _standing:
+            _standing.pop().__exit__(None, None, None)
+        if mode:
+            _standing.append(detect_anomaly(check_nan).__enter__())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        self._switch(self._before)
+
+
 def _blame(op, outs, ins, backward, modules, line):
     """Raises unless an input held what the output holds."""
     values = [t.detach().numpy() for t in ins if t is not None and t.is_floating_point()]

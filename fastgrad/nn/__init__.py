@@ -2,7 +2,7 @@
 
 from fastgrad._core import Parameter
 from fastgrad._near import missing as _missing
-from fastgrad.nn import functional, init, utils
+from fastgrad.nn import functional, init, parameter, utils
 from fastgrad.nn.activation import (
     CELU,
     ELU,

@@ -358,6 +358,10 @@ class Module(Callable):
         """Converts floating-point parameters and buffers to float64."""
         return self.to(_core.float64)
 
+    def cuda(self, device=None):
+        """Raises RuntimeError: there is no GPU here; take ``cuda.is_available()`` into account, or leave it out."""
+        return self.to("cuda" if device is None else device)
+
     def cpu(self):
         """Returns the module: all of fastgrad is on the CPU."""
         return self
@@ -402,13 +406,14 @@ class Module(Callable):
 
     def _state(self, prefix=""):
         """Every entry of the state as (key, tensor), in the order of state_dict."""
-        for kind in ("parameter", "buffer"):
-            for name, tensor in Entries(self, kind).items():
-                if tensor is not None and name not in self._transient:
-                    yield prefix + name, tensor
-        for name, module in self._modules.items():
-            if module is not None:
-                yield from module._state(f"{prefix}{name}.")
+        entries, kinds = self.__dict__, self._kinds.items()
+        for wanted in ("parameter", "buffer"):
+            for name, kind in kinds:
+                if kind == wanted and entries[name] is not None and name not in self._transient:
+                    yield prefix + name, entries[name]
+        for name, kind in kinds:
+            if kind == "module" and entries[name] is not None:
+                yield from entries[name]._state(f"{prefix}{name}.")
 
     def state_dict(self, *, destination=None, prefix="", keep_vars=False):
         """All parameters and persistent buffers by dotted name.
@@ -446,7 +451,8 @@ class Module(Callable):
                 continue
             value = state_dict[key]
             if not isinstance(value, Tensor):
-                problems.append(f'expected a Tensor for "{key}", but got {type(value).__name__}.')
+                kind = f"{type(value).__module__}.{type(value).__qualname__}"
+                problems.append(f'expected a Tensor for "{key}", but got {kind}; fastgrad.as_tensor makes one of it.')
             elif value.shape != tensor.shape:
                 problems.append(
                     f"size mismatch for {key}: copying a param with shape {tuple(value.shape)} from checkpoint, "

@@ -60,9 +60,7 @@ class Adam(Optimizer):
     _numbers = ("lr", "betas", "eps", "weight_decay", "decoupled_weight_decay", "maximize", "amsgrad")
 
     def _check_group(self, group):
-        for name in ("lr", "eps", "weight_decay"):
-            if not group[name] >= 0:
-                raise ValueError(f"Invalid {name}: {group[name]}; it must not be negative")
+        self._check_not_negative(group, "lr", "eps", "weight_decay")
         for k, beta in enumerate(group["betas"]):
             if not 0 <= beta < 1:
                 raise ValueError(f"Invalid beta parameter at index {k}: {beta}")

@@ -33,10 +33,10 @@ class Optimizer:
         return super().__new__(cls)
 
     def __init__(self, params, defaults):
-        if isinstance(params, Tensor):
+        if isinstance(params, Tensor) or not hasattr(params, "__iter__"):
             raise TypeError(
-                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
-                f"{type(params).__name__}"
+                "params argument given to the optimizer should be an iterable of Tensors or dicts, such as "
+                f"net.parameters(), but got {type(params).__name__}"
             )
         self.defaults = defaults
         self._state = State()
@@ -92,6 +92,14 @@ class Optimizer:
 
     def _check_group(self, group):
         """Raises ValueError where a hyperparameter is out of its range."""
+
+    @staticmethod
+    def _check_not_negative(group, *names):
+        for name in names:
+            if isinstance(group[name], str):  # as YAML gives 1e-3
+                raise TypeError(f"{name} must be a number, got the string {group[name]!r}; use float()")
+            if not group[name] >= 0:
+                raise ValueError(f"Invalid {name}: {group[name]}; it must not be negative")
 
     _numbers = ()  # the hyperparameters on which the native call depends
 

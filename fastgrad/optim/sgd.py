@@ -55,9 +55,7 @@ class SGD(Optimizer):
     _numbers = ("lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize")
 
     def _check_group(self, group):
-        for name in ("lr", "momentum", "weight_decay"):
-            if not group[name] >= 0:
-                raise ValueError(f"Invalid {name}: {group[name]}; it must not be negative")
+        self._check_not_negative(group, "lr", "momentum", "weight_decay")
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
 

@@ -65,7 +65,7 @@ def summary(model, *inputs):
 
     Args:
         model: a Module.
-        inputs: its arguments.
+        inputs: its arguments. A shape is none, since a layer may want indices or several tensors: TypeError.
 
     Returns: a `Summary`: for each call of a module its output's shape, its parameters, the floating-point operations of its
     forward pass (its submodules' included; of a linear layer 2 N D M), and the bytes that the tape saves for backward,
@@ -81,6 +81,9 @@ def summary(model, *inputs):
           2      Linear      32×10          650    41 k
         parameters 4,810 (4,810 trainable), 305 k FLOP forward, 8 KiB saved for backward
     """  # noqa: RUF002
+    for k, x in enumerate(inputs):
+        if isinstance(x, tuple) and x and all(isinstance(n, int) for n in x):
+            raise TypeError(f"summary: input {k} is a shape, {tuple(x)}; pass a tensor: fastgrad.zeros{tuple(x)}")
     outputs = {}
     handles = [
         module.register_forward_hook(lambda m, _, y: outputs.setdefault(m, []).append(_shape(y)))
