@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 
 from fastgrad._core import Tensor
+from fastgrad._core.memory import Size
 from fastgrad._core.table import functions as f
 from fastgrad._functions._shared import axis_of, expect_tensor, listed, publish
 
