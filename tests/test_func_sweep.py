@@ -238,4 +238,7 @@ def test_triples_as_torch_func():
     draw = random.Random(0)
     for _ in range(40):
         nesting, program = draw.choices(list(TRANSFORMS), k=3), draw.choices(list(its), k=2)
-        check(nesting, program, nested(table, nesting, composed(its, program))(t(x0)).detach().numpy())
+        expected = nested(table, nesting, composed(its, program))(t(x0)).detach().numpy()
+        if np.isnan(expected).any():  # its third derivative of det, on some processors
+            expected = by_reverse_mode(nesting, program)
+        check(nesting, program, expected)

@@ -304,7 +304,7 @@ def no_grad_around(w):
         (lambda w: (w.exp().detach() * 2).sum(), "detach() before mul", "exp().detach()"),
         (lambda w: w.exp().detach(), "detach() of it", None),
         (lambda w: (w.exp() > 1).float().mean(), "gt has no derivative", "exp() > 1"),
-        (lambda w: w.exp().long().float().sum(), "to has no derivative", "exp().long()"),
+        (lambda w: w.exp().long().float().sum(), "a cast to int64 has no derivative", "exp().long()"),
         (lambda w: fg.ones(2).exp().sum(), "nothing it was computed from requires grad", None),
     ],
 )

@@ -2033,6 +2033,11 @@ def from_dlpack(ext_tensor, /) -> Tensor:
     """A tensor that shares the memory of another library's array, through DLPack. Read-only memory stays read-only.
 
     Raises BufferError for memory that is not on the CPU, TypeError for a dtype that fastgrad does not have.
+
+    >>> import fastgrad as fg
+    >>> import numpy as np
+    >>> fg.from_dlpack(np.ones(2, np.float32))
+    tensor([1., 1.])
     """
 def from_numpy(ndarray, /) -> Tensor:
     """A tensor that shares the array's memory: writing one changes the other. A read-only array gives a tensor that in-place
@@ -2137,11 +2142,26 @@ def greater_equal(input: Tensor, other: Tensor | _float) -> Tensor:
 def gt(input: Tensor, other: Tensor | _float) -> Tensor:
     """x0 > x1, as bool."""
 def hardshrink(input: Tensor, lambd: _float = 0.5) -> Tensor:
-    """x, and 0 where |x| <= lambd."""
+    """x, and 0 where |x| <= lambd.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.hardshrink(fg.tensor([-1.0, 0.25, 2.0]))
+    tensor([-1.,  0.,  2.])
+    """
 def hardsigmoid(input: Tensor, inplace: _bool = False) -> Tensor:
-    """x / 6 + 1/2 between 0 and 1."""
+    """x / 6 + 1/2 between 0 and 1.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.hardsigmoid(fg.tensor([-4.0, 0.0, 4.0]))
+    tensor([0.0000, 0.5000, 1.0000])
+    """
 def hardswish(input: Tensor, inplace: _bool = False) -> Tensor:
-    """x hardsigmoid(x) (Howard et al. 2019)."""
+    """x hardsigmoid(x) (Howard et al. 2019).
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.hardswish(fg.tensor([-1.0, 2.0, 4.0]))
+    tensor([-0.3333,  1.6667,  4.0000])
+    """
 def hardtanh(input: Tensor, min_val: _float = -1.0, max_val: _float = 1.0, inplace: _bool = False) -> Tensor:
     """x between two bounds; the derivative at a bound is 0.
 
@@ -2372,7 +2392,12 @@ def logical_or(input: Tensor, other: Tensor | _float) -> Tensor:
 def logical_xor(input: Tensor, other: Tensor | _float) -> Tensor:
     """Whether exactly one is not 0, as bool."""
 def logsigmoid(input: Tensor) -> Tensor:
-    """log(sigmoid(x)), accurate for all x."""
+    """log(sigmoid(x)), accurate for all x.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.logsigmoid(fg.tensor([-1.0, 2.0]))
+    tensor([-1.3133, -0.1269])
+    """
 def logspace(
     start,
     end,
@@ -2515,7 +2540,12 @@ def min(
 def minimum(input: Tensor, other: Tensor | _float) -> Tensor:
     """The smaller of both, NaN if either is; equal ones share the gradient."""
 def mish(input: Tensor, inplace: _bool = False) -> Tensor:
-    """x tanh(softplus(x)) (Misra 2019)."""
+    """x tanh(softplus(x)) (Misra 2019).
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.mish(fg.tensor([-1.0, 2.0]))
+    tensor([-0.3034,  1.9440])
+    """
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices, (m, k) and (k, n).
 
@@ -2528,9 +2558,19 @@ def module_changed() -> Tensor:
 def module_replaced(module) -> Tensor:
     """Says that attributes of a module are about to be others for a while: a compiled function depends on those it has now."""
 def moveaxis(input: Tensor, source, destination) -> Tensor:
-    """Dimensions moved to other places, the rest in order, as a view."""
+    """Dimensions moved to other places, the rest in order, as a view.
+
+    >>> import fastgrad as fg
+    >>> fg.movedim(fg.zeros(2, 3, 4), 0, -1).shape
+    fastgrad.Size([3, 4, 2])
+    """
 def movedim(input: Tensor, source, destination) -> Tensor:
-    """Dimensions moved to other places, the rest in order, as a view."""
+    """Dimensions moved to other places, the rest in order, as a view.
+
+    >>> import fastgrad as fg
+    >>> fg.movedim(fg.zeros(2, 3, 4), 0, -1).shape
+    fastgrad.Size([3, 4, 2])
+    """
 def mse_loss(input: Tensor, target: Tensor, *, reduction: _str = "mean") -> Tensor:
     """(x - t)^2. reduction: 'mean', 'sum' or 'none'.
 
@@ -2915,7 +2955,12 @@ def relu(input: Tensor, inplace: _bool = False) -> Tensor:
     tensor([0., 2.])
     """
 def relu6(input: Tensor, inplace: _bool = False) -> Tensor:
-    """min(max(x, 0), 6)."""
+    """min(max(x, 0), 6).
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.relu6(fg.tensor([-1.0, 2.0, 9.0]))
+    tensor([0., 2., 6.])
+    """
 def remainder(input: Tensor, other: Tensor | _float) -> Tensor:
     """The remainder of x0 / x1 with the sign of x1, as Python's %."""
 def reset_peak_memory_stats() -> None:
@@ -2996,7 +3041,12 @@ def select(input: Tensor, dim: _int | Sequence[_int] | None, index: Tensor | _in
     tensor([1, 3])
     """
 def selu(input: Tensor, inplace: _bool = False) -> Tensor:
-    """elu with the scale and alpha that keep mean 0 and variance 1 through layers (Klambauer et al. 2017)."""
+    """elu with the scale and alpha that keep mean 0 and variance 1 through layers (Klambauer et al. 2017).
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.selu(fg.tensor([-1.0, 2.0]))
+    tensor([-1.1113,  2.1014])
+    """
 def set_default_dtype(dtype: _dtype | None) -> None:
     """Sets the dtype of new real tensors made from Python numbers: ``float32`` (the default) or ``float64``."""
 def set_loss_broadcasting(allow) -> Tensor:
@@ -3057,9 +3107,19 @@ def softplus(input: Tensor, beta: _float = 1.0, threshold: _float = 20.0) -> Ten
     tensor([ 0.3133, 30.0000])
     """
 def softshrink(input: Tensor, lambd: _float = 0.5) -> Tensor:
-    """x moved towards 0 by lambd, and 0 where |x| <= lambd."""
+    """x moved towards 0 by lambd, and 0 where |x| <= lambd.
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.softshrink(fg.tensor([-1.0, 0.25, 2.0]))
+    tensor([-0.5000,  0.0000,  1.5000])
+    """
 def softsign(input: Tensor) -> Tensor:
-    """x / (1 + |x|)."""
+    """x / (1 + |x|).
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.softsign(fg.tensor([-1.0, 3.0]))
+    tensor([-0.5000,  0.7500])
+    """
 def sort(
     input: Tensor,
     dim: _int | Sequence[_int] | None = -1,
@@ -3075,7 +3135,12 @@ def sort(
     tensor([1, 2, 0])
     """
 def split(tensor, split_size_or_sections, dim: _int | Sequence[_int] | None = 0) -> tuple[Tensor, ...]:
-    """Consecutive parts along `dim`: of one size (the last may be smaller), or of the sizes in a list. A tuple of views."""
+    """Consecutive parts along `dim`: of one size (the last may be smaller), or of the sizes in a list. A tuple of views.
+
+    >>> import fastgrad as fg
+    >>> fg.split(fg.arange(5), 2)
+    (tensor([0, 1]), tensor([2, 3]), tensor([4]))
+    """
 def sqrt(input: Tensor) -> Tensor:
     """The square root."""
 def square(input: Tensor) -> Tensor:
@@ -3162,9 +3227,19 @@ def sum(
             [6.]])
     """
 def swapaxes(input: Tensor, dim0: _int, dim1: _int) -> Tensor:
-    """Two dimensions exchanged, as a view."""
+    """Two dimensions exchanged, as a view.
+
+    >>> import fastgrad as fg
+    >>> fg.transpose(fg.zeros(2, 3, 4), 0, 2).shape
+    fastgrad.Size([4, 3, 2])
+    """
 def swapdims(input: Tensor, dim0: _int, dim1: _int) -> Tensor:
-    """Two dimensions exchanged, as a view."""
+    """Two dimensions exchanged, as a view.
+
+    >>> import fastgrad as fg
+    >>> fg.transpose(fg.zeros(2, 3, 4), 0, 2).shape
+    fastgrad.Size([4, 3, 2])
+    """
 def t(input: Tensor) -> Tensor:
     """The transpose of a matrix; a tensor of fewer dimensions as it is.
 
@@ -3184,7 +3259,12 @@ def tan(input: Tensor) -> Tensor:
 def tanh(input: Tensor) -> Tensor:
     """The hyperbolic tangent."""
 def tanhshrink(input: Tensor) -> Tensor:
-    """x - tanh(x)."""
+    """x - tanh(x).
+
+    >>> import fastgrad as fg
+    >>> fg.nn.functional.tanhshrink(fg.tensor([-1.0, 2.0]))
+    tensor([-0.2384,  1.0360])
+    """
 def tensor(
     data,
     *,
@@ -3249,7 +3329,12 @@ def topk(
     tensor([3, 2])
     """
 def transpose(input: Tensor, dim0: _int, dim1: _int) -> Tensor:
-    """Two dimensions exchanged, as a view."""
+    """Two dimensions exchanged, as a view.
+
+    >>> import fastgrad as fg
+    >>> fg.transpose(fg.zeros(2, 3, 4), 0, 2).shape
+    fastgrad.Size([4, 3, 2])
+    """
 def true_divide(input: Tensor, other: Tensor | _float, *, rounding_mode: _str | None = None) -> Tensor:
     """input / other; rounded towards 0 if `rounding_mode` is "trunc", down if it is "floor".
 
@@ -3317,9 +3402,20 @@ def var_mean(
     (tensor(2.), tensor(2.))
     """
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
-    """Tensors one after the other along dimension 0, vectors as rows."""
+    """Tensors one after the other along dimension 0, vectors as rows.
+
+    >>> import fastgrad as fg
+    >>> fg.vstack([fg.tensor([1, 2]), fg.tensor([3, 4])])
+    tensor([[1, 2],
+            [3, 4]])
+    """
 def where(condition, input=None, other=None) -> Any:
-    """input where the condition, a bool tensor, holds, else other; with the condition alone, the indices where it holds."""
+    """input where the condition, a bool tensor, holds, else other; with the condition alone, the indices where it holds.
+
+    >>> import fastgrad as fg
+    >>> fg.where(fg.tensor([True, False]), fg.tensor([1.0, 2.0]), 0.0)
+    tensor([1., 0.])
+    """
 def xlogy(input: Tensor, other: Tensor | _float) -> Tensor:
     """x0 log(x1), and 0 where x0 is 0."""
 def zeros(

@@ -61,7 +61,7 @@ cdef int raise_no_history(Tensor y, str who) except -1:
                "no_grad(), detach(), a cast to integers, a comparison, argmax or NumPy")
     if thread().special & WATCHED:
         why = watch.cut(y) or why
-    elif fg_is_real(y.dtype):
+    elif fg_is_real(y.dtype) and thread().recording:
         why += "; inside `with fastgrad.detect_anomaly():` this message names the line that cut it"
     raise RuntimeError(f"{who}: element 0 of tensors does not require grad and does not have a grad_fn: {why}")
 
