@@ -117,6 +117,7 @@ FG_ALWAYS_INLINE int FN(cross_entropy_grad)(fg_call *call, const T *p, const fg_
     if (code) return code;
     T all = call->attrs->f[0] != 0 ? FN(total_weight)(&to) : 0, one = each ? 0 : g[0] / divisor, hit, miss;
     if (b.inner == 1 && !each && !to.weight && call->attrs->f[0] == 0) { /* all count the same, but those ignored */
+        FG_IVDEP
         for (int64_t k = 0; k < b.outer * b.n; k++) y[k] = FN(weigh)(one, p[k]);
         for (int64_t i = 0; i < b.outer; i++) {
             int64_t c = to.labels[i];
