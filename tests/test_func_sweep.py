@@ -223,7 +223,7 @@ def test_pairs(outer):
 @pytest.mark.parametrize("seed", range(12))
 def test_triples(seed):
     draw = random.Random(seed)
-    for _ in range(6):
+    for _ in range(100):
         nesting, program = draw.choices(list(TRANSFORMS), k=3), draw.choices(list(BLOCKS), k=2)
         check(nesting, program, by_reverse_mode(nesting, program))
 
@@ -231,11 +231,15 @@ def test_triples(seed):
 @pytest.mark.filterwarnings("ignore")  # PyTorch's own
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed")
 def test_triples_as_torch_func():
+    """Without det, whose third derivatives are NaN there."""
     import torch
 
     t = lambda values: torch.tensor(np.array(values))  # noqa: E731
     its, table = blocks(torch, t), references(torch.func, t)
     draw = random.Random(0)
     for _ in range(40):
-        nesting, program = draw.choices(list(TRANSFORMS), k=3), draw.choices(list(its), k=2)
+        nesting, program = (
+            draw.choices(list(TRANSFORMS), k=3),
+            draw.choices([name for name in its if name != "det"], k=2),
+        )
         check(nesting, program, nested(table, nesting, composed(its, program))(t(x0)).detach().numpy())
