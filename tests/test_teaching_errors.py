@@ -106,7 +106,8 @@ MISTAKES = {
         backward_under_no_grad,
         RuntimeError,
         NO_HISTORY
-        + "recording is off here: this line, or the one that computed it, is inside no_grad() or inference_mode()",
+        + "recording is off here: this line, or the one that computed it, is inside no_grad() or inference_mode(); inside "
+        "`with fastgrad.detect_anomaly():` this message names the line that cut it",
     ),
     "no scalar": (
         lambda: (leaf(2) * 2).backward(),
@@ -304,7 +305,7 @@ def no_grad_around(w):
         (lambda w: (w.exp().detach() * 2).sum(), "detach() before mul", "exp().detach()"),
         (lambda w: w.exp().detach(), "detach() of it", None),
         (lambda w: (w.exp() > 1).float().mean(), "gt has no derivative", "exp() > 1"),
-        (lambda w: w.exp().long().float().sum(), "to has no derivative", "exp().long()"),
+        (lambda w: w.exp().long().float().sum(), "detach() before cast", "exp().long()"),
         (lambda w: fg.ones(2).exp().sum(), "nothing it was computed from requires grad", None),
     ],
 )
