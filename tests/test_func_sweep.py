@@ -231,7 +231,6 @@ def test_triples(seed):
 @pytest.mark.filterwarnings("ignore")  # PyTorch's own
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed")
 def test_triples_as_torch_func():
-    """Without det, whose third derivatives are NaN there."""
     import torch
 
     t = lambda values: torch.tensor(np.array(values))  # noqa: E731

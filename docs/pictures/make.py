@@ -120,7 +120,7 @@ def diagnosis_page():
     return diagnose(net, (fg.randn(32, 16), fg.randint(0, 2, (32,)))).to_html()
 
 
-PAGES = {"profile.png": (profile_page, 1240, 1010), "diagnosis.png": (diagnosis_page, 1240, 900)}
+PAGES = {"profile.png": (profile_page, 1240, 1240), "diagnosis.png": (diagnosis_page, 1240, 900)}
 
 
 def photograph(page, path, width, height):
