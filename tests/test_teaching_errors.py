@@ -106,8 +106,7 @@ MISTAKES = {
         backward_under_no_grad,
         RuntimeError,
         NO_HISTORY
-        + "recording is off here: this line, or the one that computed it, is inside no_grad() or inference_mode(); inside "
-        "`with fastgrad.detect_anomaly():` this message names the line that cut it",
+        + "recording is off here: this line, or the one that computed it, is inside no_grad() or inference_mode()",
     ),
     "no scalar": (
         lambda: (leaf(2) * 2).backward(),

@@ -286,12 +286,6 @@ def depends(Tensor y not None, uint32_t level):
     return tangent_at(y, level) is not None
 
 
-def without_levels(Tensor x not None):
-    """x without tangents of levels that have ended."""
-    settle(x)
-    return stripped(x, live(x))
-
-
 cdef bint has_history(Tensor t):
     cdef Tangent c
     settle(t)
