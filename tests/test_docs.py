@@ -72,10 +72,27 @@ def test_every_function_that_is_more_than_a_formula_has_an_example():
 
 PUBLIC = ["fastgrad"] + [
     f"fastgrad.{name}"
-    for name in (
-        "nn nn.functional nn.init nn.utils optim optim.lr_scheduler autograd autograd.functional func linalg utils.data "
-        "utils.checkpoint profiler diagnostics viz datasets cuda backends.cudnn backends.mps"
-    ).split()
+    for name in [
+        "nn",
+        "nn.functional",
+        "nn.init",
+        "nn.utils",
+        "optim",
+        "optim.lr_scheduler",
+        "autograd",
+        "autograd.functional",
+        "func",
+        "linalg",
+        "utils.data",
+        "utils.checkpoint",
+        "profiler",
+        "diagnostics",
+        "viz",
+        "datasets",
+        "cuda",
+        "backends.cudnn",
+        "backends.mps",
+    ]
 ]
 
 

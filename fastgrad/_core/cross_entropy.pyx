@@ -15,7 +15,6 @@ from .table cimport give, shape_rule
 from .tensor cimport *
 
 from ._errors import DTypeError, ShapeError
-from .losses import broadcast_loss
 from .rows import log_softmax
 from .table import LINEAR, MULTILINEAR, composed, elements, op, publish
 

@@ -398,8 +398,9 @@ cdef class Watcher:
                 reason = f"{op.name} has no derivative" if thread().recording else f"{op.name} ran under no_grad()"
                 why = reason, self.here(k)[1]
             elif x.storage.birth in self.chains:
-                # A cast to integers detaches what it casts.
-                reason = f"detach() before {op.name}" if op.name != "cast" else f"a cast to {dtype_of((<Tensor>result).dtype).name} has no derivative"
+                reason = f"detach() before {op.name}"
+                if op.name == "cast":       # to integers, which detaches what it casts
+                    reason = f"a cast to {dtype_of((<Tensor>result).dtype).name} has no derivative"
                 why = self.chains[x.storage.birth] or (reason, self.here(k)[1])
             if why is not None:
                 break
