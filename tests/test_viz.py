@@ -255,6 +255,11 @@ def test_dot():
     assert dot.startswith("digraph") and dot.count("->") == 2 and '[label="+"' in dot
 
 
+def test_a_table_stays_as_wide_as_a_terminal():
+    net = fg.nn.Sequential(fg.nn.Linear(4, 4), fg.nn.ReLU())
+    assert max(len(line) for line in str(graph(net, fg.randn(2, 4))).splitlines()) <= 120
+
+
 def test_notebooks():
     x = number([1.0, 2.0])
     assert "<svg" not in x._repr_html_() and "tensor(" in x._repr_html_()
@@ -335,5 +340,7 @@ def test_summary_counts_shared_parameters_once_and_frozen_ones_apart():
 
 
 def test_summary_wants_a_tensor_not_a_shape():
+    with pytest.raises(TypeError, match=r"expected a Module, got function; viz.graph\(\) shows"):
+        summary(lambda x: x * 2, fg.ones(2))
     with pytest.raises(TypeError, match=r"input 0 is a shape, \(4, 2\); pass a tensor: fastgrad.zeros\(4, 2\)"):
         fg.viz.summary(fg.nn.Linear(2, 3), (4, 2))

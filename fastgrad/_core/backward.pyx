@@ -38,7 +38,6 @@ cdef Op SUM = declare("sum")
 cdef Op COPY = declare("copy")
 cdef Op CLONE = declare("clone")
 cdef Op WRITE = declare("write")
-cdef Op CROSS_ENTROPY_VJP = declare("cross_entropy_vjp")
 
 cdef enum:
     RUNS = 64                       # nested or concurrent backward runs
@@ -490,8 +489,8 @@ cdef int send_all(Node n, const rule_t* r, int first, int count, uint64_t needs)
         for k in range(count):
             if needs >> k & 1:
                 lay, out = layout_of(<Node>edge[k].node, edge[k].at), None
-                if op == <PyObject*>CROSS_ENTROPY_VJP and n.state & N_SPENT:
-                    out = spent(n, BIT_Y + 1, lay)
+                if (<Op>op).over >= 0 and n.state & N_SPENT:
+                    out = spent(n, &r.args[(<Op>op).over], lay)
                 if out is None:
                     out = new_tensor(dense_form(lay), n.dtype)
                 made[k] = <PyObject*>out
@@ -513,19 +512,23 @@ cdef int send_all(Node n, const rule_t* r, int first, int count, uint64_t needs)
     return True
 
 
-cdef Tensor spent(Node n, int bit, Layout lay):
-    """What is saved under that bit, to be written over, where the tape alone holds it and will not ask for it again. Of 1024 x
+cdef Tensor spent(Node n, const arg_t* arg, Layout lay):
+    """What a rule's argument has saved, to be written over, where the tape alone holds it and will not ask for it again. Of 1024 x
     1000 scores the softmax becomes the gradient: memory is what limits that loss, and this is half of what backward moves."""
     cdef save_t* s
     cdef int i
     for i in range(n.nsaves):
         s = &n.saves[i]
-        if s.bit == bit:
+        if s.bit == saved_under(arg):
             if s.storage == NULL or not fg_sole(s.storage) or <Layout>s.layout is not lay or s.dtype != n.dtype:
                 return None
             (<Storage>s.storage).version += 1       # should the run fail before this node is freed: the save is refused then
             return make_tensor(<Storage>s.storage, lay, s.data, s.dtype)
     return None
+
+
+cdef inline int saved_under(const arg_t* arg) noexcept:
+    return arg.index if arg.kind == ARG_X else BIT_Y + arg.index
 
 
 cdef inline void nothing(fg_view* v) noexcept:
@@ -551,7 +554,7 @@ cdef inline bint fill_call(Node n, const rule_t* r, fg_call* c, fg_view* v, int 
             x.lay = lay
             x.dtype = n.dtype
         else:
-            bit = r.args[k].index if r.args[k].kind == ARG_X else BIT_Y + r.args[k].index
+            bit = saved_under(&r.args[k])
             s = n.saves
             while s < end and s.bit != bit:
                 s += 1

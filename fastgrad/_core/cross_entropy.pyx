@@ -97,7 +97,7 @@ cdef Op CROSS_ENTROPY_SCALE = op(
     doc="The part of cross_entropy_vjp that is linear in the probabilities.",
     flops=2, numpy="cross_entropy_vjp(x1, x0, x2, x3, {axis}, {mode}, {i0}, {f0}, scale_only=True)")
 cdef Op CROSS_ENTROPY_VJP = op(
-    "cross_entropy_vjp", shape="SAME", dtype="TTTiT->T", dense=True, family="rows",
+    "cross_entropy_vjp", shape="SAME", dtype="TTTiT->T", dense=True, over=2, family="rows",
     jvp=lambda t0, t1, x0, x1, x2, x3, x4, a: cross_entropy_vjp_jvp(t0, t1, x0, x1, x2, x3, x4, a),
     batch=composed(lambda a, x, g, p, labels, weight: cross_entropy_vjp_composed(CROSS_ENTROPY_VJP, a, x, g, [p], labels,
                                                                                  weight)),

@@ -72,6 +72,7 @@ cdef class Op:
     cdef readonly bint elementwise      # SAME or BROADCAST over T or F inputs, one output
     cdef int cost                       # operations for each element of the output, where `flops` is a number
     cdef readonly bint dense            # the kernel wants dense inputs
+    cdef readonly int over              # the input that the kernel may write its output over, -1 = none
     cdef readonly bint is_view
     cdef readonly bint keeps_history    # copy_, fill_: an in-place target keeps its history (zero, but known)
     cdef readonly bint joint

@@ -60,7 +60,7 @@ LETTERS = {"i": FG_I64, "b": FG_BOOL, "f": FG_F32, "d": FG_F64}
 
 
 def op(name, *, shape, dtype, vjp=REQUIRED, jvp=None, batch=None, kernel=None, outputs=1, aux=0, dense=False,
-       keeps_history=False, flops=None, numpy=None, sample=None, doc=None, family=None, public=""):
+       over=-1, keeps_history=False, flops=None, numpy=None, sample=None, doc=None, family=None, public=""):
     """Adds a record to the table and returns it.
 
     name      the op's name, PyTorch's where it has one.
@@ -84,6 +84,7 @@ def op(name, *, shape, dtype, vjp=REQUIRED, jvp=None, batch=None, kernel=None, o
     kernel    name of the C kernel, the op's own where not given; False for an op that only moves a layout.
     outputs   how many outputs the kernel has; the last `aux` of them are for the rules only.
     dense     the kernel wants dense inputs; the core copies others.
+    over      the input that the kernel may write its output over: backward does where nobody asks for that save again.
     flops     function of (attrs, *shapes), or a number per output element; a reduction's is one per input element if not given.
     numpy     the op in NumPy, as an expression in the inputs x0, x1, ... (a tuple: one for each output), or a function of
               (attrs, *shapes) that returns it. Braces hold attributes: {f0} {i0} {axis} {shape}; {over}: the axes of a
@@ -102,7 +103,7 @@ def op(name, *, shape, dtype, vjp=REQUIRED, jvp=None, batch=None, kernel=None, o
     o.infer = infer_of(o, shape)
     o.infer_py = shape if callable(shape) else None
     read_dtype(o, dtype, outputs, aux)
-    o.dense = dense
+    o.dense, o.over = dense, over
     o.keeps_history = keeps_history
     o.flops = (lambda a, x: elements(x)) if flops is None and shape == "REDUCE" else flops
     o.cost = flops if type(flops) is int else 1

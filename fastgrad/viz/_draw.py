@@ -90,7 +90,7 @@ def as_text(graph):
     for node in graph.nodes:
         what = " ".join([node.label, *inputs[node]]) if node.kind in ("op", "module") else node.kind
         row = [names[node], what, "" if node.shape is None else str(tuple(node.shape))]
-        row += [brief(node.value)] * numbers + [brief(node.gradient)] * gradients
+        row += [begins(brief(node.value))] * numbers + [begins(brief(node.gradient))] * gradients
         rows.append(row + [node.role or ""] * roles + [node.module] * modules)
     return table(rows, right=[k for k, c in enumerate(columns) if c in ("value", "gradient")])
 
@@ -98,6 +98,11 @@ def as_text(graph):
 def brief(array):
     lines = lines_of(array)
     return "[" + ", ".join(lines) + "]" if len(lines) > 1 else "".join(lines)
+
+
+def begins(text, most=40):
+    """At most so many characters of a text, so that a table stays as wide as a terminal."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 # ---- DOT -------------------------------------------------------------------------------------------------------------
