@@ -1,5 +1,5 @@
-/* Fused kernels of networks: softmax, losses, norms. All operands are dense. They stand on the reductions of
- * reduce.inc.c, which is included before. */
+/* Fused kernels of networks: softmax, losses, norms, attention. All operands but those of attention are dense. They stand on
+ * the reductions of reduce.inc.c and the products of matmul.inc.c, which are included before. */
 
 /* attrs.mode of a loss */
 enum { FG_NONE, FG_MEAN, FG_SUM };
@@ -7,24 +7,30 @@ enum { FG_NONE, FG_MEAN, FG_SUM };
 #define T float
 #define FN(name) FG_SET(reduce_##name##_f32)
 #define TURN FG_SET(turn_f32) /* of gemm.h */
+#define GEMM FG_SET(gemm_f32)
 #include "softmax.h"
 #include "cross_entropy.h"
 #include "losses.h"
 #include "normalize.h"
+#include "attention.h"
 #undef T
 #undef FN
 #undef TURN
+#undef GEMM
 
 #define T double
 #define FN(name) FG_SET(reduce_##name##_f64)
 #define TURN FG_SET(turn_f64) /* of gemm.h */
+#define GEMM FG_SET(gemm_f64)
 #include "softmax.h"
 #include "cross_entropy.h"
 #include "losses.h"
 #include "normalize.h"
+#include "attention.h"
 #undef T
 #undef FN
 #undef TURN
+#undef GEMM
 
 #define REALS(name, kernel)                                                    \
     {                                                                          \
@@ -60,6 +66,8 @@ static const fg_entry FG_SET(rows_entries)[] = {
     REALS("batch_norm", batch_norm),
     REALS("batch_norm_vjp", batch_norm_vjp),
     REALS("running_stats_", running_stats_),
+    REALS("scaled_dot_product_attention", attention),
+    REALS("scaled_dot_product_attention_vjp", attention_vjp),
     {NULL, {NULL}},
 };
 #undef REALS

@@ -249,6 +249,7 @@ from fastgrad._core import roll as roll
 from fastgrad._core import round as round
 from fastgrad._core import rsqrt as rsqrt
 from fastgrad._core import rsub as rsub
+from fastgrad._core import scaled_dot_product_attention as scaled_dot_product_attention
 from fastgrad._core import scatter as scatter
 from fastgrad._core import scatter_add as scatter_add
 from fastgrad._core import seed as seed

@@ -26,6 +26,7 @@ FAMILIES = (
     "multi",
     "context",
     "random",
+    "attention",
     "order",
     "compose",
     "einsum",

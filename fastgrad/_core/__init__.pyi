@@ -3013,6 +3013,27 @@ def rsub(input: Tensor, other: Tensor | _float, *, alpha: _float = 1) -> Tensor:
     >>> fg.rsub(fg.tensor([1.0, 2.0]), 10)
     tensor([9., 8.])
     """
+def scaled_dot_product_attention(
+    query, key, value, attn_mask=None, dropout_p: _float = 0.0, is_causal: _bool = False, scale=None
+) -> Tensor:
+    """softmax(q k^T * scale + mask) v, the attention of Vaswani et al. (2017).
+
+    query: (..., L, E); key: (..., S, E); value: (..., S, V); leading dimensions broadcast, one of them the heads. Returns
+    (..., L, V).
+
+    attn_mask: of a shape that broadcasts to (..., L, S): bool, True where a key takes part, or real, added to the scores.
+    A query that no key takes part in gets zeros.
+    dropout_p: the probability with which a weight of the softmax is dropped. There is no `training` here: pass 0.
+    is_causal: whether query i sees the keys 0 to i only; then there is no other mask.
+    scale: 1 / sqrt(E) if not given.
+
+    Raises RuntimeError where both a mask and is_causal are given, ShapeError where sizes do not fit.
+
+    >>> import fastgrad as fg
+    >>> x = fg.ones(2, 4, 8)  # 2 heads, 4 positions
+    >>> fg.nn.functional.scaled_dot_product_attention(x, x, x, is_causal=True).shape
+    fastgrad.Size([2, 4, 8])
+    """
 def scatter(
     input: Tensor, dim: _int | Sequence[_int] | None, index: Tensor | _int, src=None, *, value=None
 ) -> Tensor:

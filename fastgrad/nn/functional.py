@@ -4,8 +4,6 @@ Every public function of the table of ops is also found here, under its name; wh
 op: compositions of ops, the losses above all.
 """
 
-import math
-
 from fastgrad import _core
 from fastgrad._core import ShapeError
 from fastgrad.nn._losses import (  # noqa: F401  (they are public here)
@@ -149,47 +147,3 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
         raise ShapeError(f"local_response_norm: expected (N, C, ...), got {tuple(input.shape)}")
     squares = _core.pad(input.square(), (0, 0) * (input.dim() - 2) + (size // 2, (size - 1) // 2))
     return input / (squares.unfold(1, size, 1).mean(-1) * alpha + k) ** beta
-
-
-def scaled_dot_product_attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None):
-    """softmax(q k^T * scale + mask) v, the attention of Vaswani et al. (2017).
-
-    Args:
-        query: (..., L, E); key: (..., S, E); value: (..., S, V); leading dimensions broadcast, one of them the heads.
-        attn_mask: of a shape that broadcasts to (..., L, S): bool, True where a key takes part, or real, added to the
-            scores. A query that no key takes part in gets zeros.
-        dropout_p: the probability with which a weight of the softmax is dropped. There is no `training` here: pass 0.
-        is_causal: whether query i sees the keys 0 to i only; then there is no other mask.
-        scale: 1 / sqrt(E) if not given.
-
-    Returns: (..., L, V).
-
-    Raises: RuntimeError where both a mask and is_causal are given; ShapeError where sizes do not fit.
-
-    >>> import fastgrad as fg
-    >>> x = fg.ones(2, 4, 8)  # 2 heads, 4 positions
-    >>> fg.nn.functional.scaled_dot_product_attention(x, x, x, is_causal=True).shape
-    fastgrad.Size([2, 4, 8])
-    """
-    if query.dim() < 2 or key.dim() < 2 or value.dim() < 2:
-        raise ShapeError(
-            "scaled_dot_product_attention: expected query (..., L, E), key (..., S, E) and value (..., S, V), got "
-            f"{tuple(query.shape)}, {tuple(key.shape)} and {tuple(value.shape)}"
-        )
-    if is_causal and attn_mask is not None:
-        raise RuntimeError("scaled_dot_product_attention: attn_mask must be None where is_causal is True")
-    # The factor goes to the smaller operand: the scores are never read for it.
-    scores = query * (query.shape[-1] ** -0.5 if scale is None else scale) @ key.mT
-    if is_causal:
-        queries, keys = (_core.arange(n) for n in scores.shape[-2:])
-        scores = scores.masked_fill(keys > queries.unsqueeze(-1), -math.inf)
-    elif attn_mask is not None and attn_mask.dtype is _core.bool:
-        scores = scores.masked_fill(~attn_mask, -math.inf)
-    elif attn_mask is not None:
-        scores = scores + attn_mask
-    weights = _core.softmax(scores, -1)
-    if attn_mask is not None:
-        weights = weights.masked_fill((scores == -math.inf).all(-1, keepdim=True), 0)
-    if dropout_p > 0:
-        weights = _core.dropout(weights, dropout_p, True)
-    return weights @ value

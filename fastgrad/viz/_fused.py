@@ -48,6 +48,22 @@ def norm(x, p, axis=None, keepdims=False):
     return (np.abs(x) ** p).sum(axis=axis, keepdims=keepdims) ** (1 / p)
 
 
+def attention_weights(q, k, mask, scale, causal):
+    scores = scale * (q @ k.swapaxes(-1, -2))
+    if causal:
+        scores = np.where(np.tri(*scores.shape[-2:], dtype=bool), scores, -np.inf)
+    if mask is None:
+        return softmax(scores, -1)
+    scores = np.where(mask, scores, -np.inf) if mask.dtype == bool else scores + mask
+    empty = (scores == -np.inf).all(axis=-1, keepdims=True)
+    return np.where(empty, 0, softmax(np.where(empty, 0, scores), -1))
+
+
+def attention_scores_vjp(g, v, p):
+    e = g @ v.swapaxes(-1, -2)
+    return p * (e - (e * p).sum(axis=-1, keepdims=True))
+
+
 def label_terms(shape, labels, weight, axis, mode, ignored):
     """One-hot labels along the axis, the weight of each sample, and what a mean divides by."""
     counts = np.not_equal(labels, ignored)
