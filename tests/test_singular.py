@@ -20,7 +20,7 @@ _spec.loader.exec_module(table)
 FINITE = [0.0, 1.0, -1.0, 2.0, -3.0]
 WILD = [*FINITE, math.nan, math.inf, -math.inf, 1e308, 1e-308]
 # Sums over products with other rows: a NaN operand reaches what those rows share (docs/singular-points.md says so).
-MIXING = {"matmul", "linear", "layer_norm", "rms_norm", "batch_norm"}
+MIXING = {"matmul", "linear", "scaled_dot_product_attention", "layer_norm", "rms_norm", "batch_norm"}
 DIFFERENTIABLE = table.cases(differentiable=True)
 
 
