@@ -513,8 +513,9 @@ cdef int send_all(Node n, const rule_t* r, int first, int count, uint64_t needs)
 
 
 cdef Tensor spent(Node n, const arg_t* arg, Layout lay):
-    """What a rule's argument has saved, to be written over, where the tape alone holds it and will not ask for it again. Of 1024 x
-    1000 scores the softmax becomes the gradient: memory is what limits that loss, and this is half of what backward moves."""
+    """What a rule's argument has saved, to be written over, where the tape alone holds it and will not ask for it again. Of
+    1024 x 1000 scores the softmax becomes the gradient: memory is what limits that loss, and this is half of what backward
+    moves."""
     cdef save_t* s
     cdef int i
     for i in range(n.nsaves):
