@@ -82,7 +82,9 @@ def summary(model, *inputs):
         parameters 4,810 (4,810 trainable), 305 k FLOP forward, 8 KiB saved for backward
     """  # noqa: RUF002
     if not hasattr(model, "named_modules"):
-        raise TypeError(f"summary: expected a Module, got {type(model).__name__}; viz.graph() shows what a function does")
+        raise TypeError(
+            f"summary: expected a Module, got {type(model).__name__}; viz.graph() shows what a function does"
+        )
     for k, x in enumerate(inputs):
         if isinstance(x, tuple) and x and all(isinstance(n, int) for n in x):
             raise TypeError(f"summary: input {k} is a shape, {tuple(x)}; pass a tensor: fastgrad.zeros{tuple(x)}")
