@@ -57,10 +57,11 @@ def parallel_map(function, *iterables, threads=None):
         raise TypeError("parallel_map: expected at least one iterable of arguments")
     if threads is not None and (type(threads) is not int or threads < 1):
         raise ValueError(f"parallel_map: threads should be a positive integer, got {threads!r}")
-    iterables = [list(each) for each in iterables]
-    if len({len(each) for each in iterables}) > 1:
-        raise ValueError(f"parallel_map: iterables differ in length: {', '.join(str(len(each)) for each in iterables)}")
-    calls = list(zip(*iterables, strict=True))
+    try:
+        calls = list(zip(*iterables, strict=True))  # ends with the shortest: one of them may have no end
+    except ValueError as error:
+        lengths = ", ".join(str(len(each)) if hasattr(each, "__len__") else "unknown" for each in iterables)
+        raise ValueError(f"parallel_map: iterables differ in length: {lengths}") from error
     seed = _core.functions["randint"](2**62, (1,)).item()
     return _Workers(function, calls, seed).run(min(threads or _processors(), len(calls)))
 

@@ -1,5 +1,6 @@
 """`parallel_map`: the same as separate calls, to the last bit, whatever the number of threads; how it ends."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -173,6 +174,8 @@ def test_stopping_at_any_moment_leaves_no_thread_behind():
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="differ in length: 2, 1"):
         fg.parallel_map(train, [0, 1], [0.1])
+    with pytest.raises(ValueError, match="differ in length: 2, unknown"):
+        fg.parallel_map(train, [0, 1], itertools.repeat(0.1))
     with pytest.raises(ValueError, match="threads"):
         fg.parallel_map(train, [0], threads=0)
     with pytest.raises(TypeError, match="iterable"):
