@@ -5,6 +5,7 @@ from functools import partial
 from fastgrad._core import compiled
 
 
+@compiled.vectorcalled
 class Compiled(compiled.Compiled):
     """What `compile` returns: call it as the function, or `run` it over a data set.
 

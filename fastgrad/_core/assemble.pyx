@@ -8,7 +8,7 @@ from libc.string cimport memcpy, memset
 
 from .fuse cimport Group
 from .memory cimport exact_storage
-from .program cimport PyWeakReference, Program, Result, Target, bind_t, handle_t, range_t
+from .program cimport PyWeakReference, Program, Result, Target, bind_t, handle_t, own_t, range_t
 from .random cimport current
 from .record cimport CONSTANT, EXTERNAL, UNREAD, Call, GradSlot, Handle, Operand, Slot, draws, layout_bytes, module_changes
 from .recorder cimport Record
@@ -115,6 +115,7 @@ cdef dict build_sources(Program p, Record rec, Schedule s):
     alone = {k for k in s.survivors if users.get(k) == 1 and k not in rec.results}
     p.fresh_bytes = [(<Slot>rec.slots[k]).nbytes for k in sorted(s.survivors - alone)]
     p.nfresh = len(p.fresh_bytes)
+    p.fresh = [None] * p.nfresh
     for k in sorted(s.survivors - alone) + sorted(alone):
         source[k] = len(source)
     p.nsources = len(source)
@@ -327,6 +328,9 @@ cdef int build_targets(Program p, Record rec, Schedule s, dict source) except -1
     cdef Target target
     cdef Operand o
     p.targets = []
+    p.own = <own_t*>PyMem_Calloc(len(rec.grads) + 1, sizeof(own_t))
+    if p.own == NULL:
+        raise MemoryError()
     for g in rec.grads.values():
         target = Target.__new__(Target)
         target.leaf, target.entry = g.leaf, g.entry

@@ -97,6 +97,7 @@ def _set_data(Tensor self, Tensor value not None):
     if leaf is not None and not fg_is_real(value.dtype):
         raise RuntimeError(f"data: a tensor that requires grad must be float32 or float64, got {dtype_of(value.dtype)}")
     self.storage, self.data, self.layout, self.dtype = value.storage, value.data, value.layout, value.dtype
+    change_epoch()
     if leaf is not None and (not same_shape((<Leaf>leaf).lay, value.layout) or (<Leaf>leaf).dtype != value.dtype):
         renew_leaf(self, <Leaf>leaf)
 

@@ -329,6 +329,7 @@ cdef int into_leaf(Leaf leaf, bint recording) except -1:
     cdef Tensor g
     if old is None:
         leaf.grad = dense_gradient(leaf.g)
+        change_epoch()
         if recording:
             extra_of(leaf)              # .grad may now hold its own leaf: let the collector see it
         return 0
@@ -339,6 +340,7 @@ cdef int into_leaf(Leaf leaf, bint recording) except -1:
     if (recording or old.dtype != g.dtype or (old.flags | g.flags) & (REQUIRES_GRAD | SPECIAL) or old.storage.readonly
             or not add_to(<PyObject*>old, g)):
         leaf.grad = <Tensor>apply2(ADD, old, g)
+        change_epoch()
         return 0
     old.storage.version += 1
     leaf.added += 1

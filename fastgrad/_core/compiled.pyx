@@ -13,11 +13,19 @@ from .loop cimport Loop, Rows, steady
 from .program cimport Program
 from .record cimport Call
 from .recorder cimport Record, difference
-from .signature cimport Signature, replaced, signature
+from .signature cimport Signature, call_signature, replaced
 from .tensor cimport *
 
 from .recorder import CompileError
 from .watch import Watcher
+
+cdef extern from "Python.h":
+    ctypedef struct PyTypeObject:
+        Py_ssize_t tp_vectorcall_offset
+        unsigned long tp_flags
+    unsigned long Py_TPFLAGS_HAVE_VECTORCALL, Py_TPFLAGS_METHOD_DESCRIPTOR
+    void PyType_Modified(PyTypeObject*)
+    Py_ssize_t PyVectorcall_NARGS(size_t)
 
 cdef enum:
     FEW = 16                # tensor arguments that need no allocation
@@ -37,7 +45,8 @@ cdef class Compiled:
     cdef readonly int check, limit
     cdef readonly bint fallback
     cdef readonly int64_t records, replays
-    cdef list entries           # (Signature, Program)
+    cdef void* vectorcall       # how the interpreter calls it: `called`
+    cdef list kept              # the programs
     cdef dict seen              # (signature, state) -> (last record, how many)
     cdef Record last
     cdef readonly list why
@@ -46,13 +55,16 @@ cdef class Compiled:
     cdef dict __dict__
     cdef object __weakref__
 
+    def __cinit__(self, *args, **kwargs):
+        self.vectorcall = <void*>called
+
     def __init__(self, function, int check=0, int limit=5, bint fallback=False):
         if not callable(function):
             raise TypeError(f"compile: expected a function, got {type(function).__name__}")
         if check < 0 or limit < 2:
             raise ValueError(f"compile: expected check >= 0 and limit >= 2, got {check} and {limit}")
         self.function, self.check, self.limit, self.fallback = function, check, limit, fallback
-        self.entries, self.seen, self.why = [], {}, []
+        self.kept, self.seen, self.why = [], {}, []
         functools.update_wrapper(self, function)
 
     def __get__(self, instance, owner):
@@ -63,44 +75,68 @@ cdef class Compiled:
 
     @property
     def programs(self):
-        return [program for _, program in self.entries]
+        return list(self.kept)
 
     def explain(self):
         """What each program does, as text: its operations in their order, with shapes and lines, and its memory."""
-        if not self.entries:
+        if not self.kept:
             return f"{self!r} has no program yet: {self.records} calls recorded"
         return "\n\n".join([f"program {k}: {program.explain()}" for k, program in enumerate(self.programs)])
 
     def __call__(self, *args, **kwargs):
-        cdef PyObject* small[FEW]
         cdef fg_thread* here = thread()
-        cdef int n
-        cdef str reason
-        cdef tuple entry
         cdef Program p
-        cdef list why = None
+        cdef tuple found
+        cdef list why = []
         if here.special & ~WATCHED or self.eager:          # part of what is being recorded or transformed
             return self.function(*args, **kwargs)
         if here.special & WATCHED:
             return self.watched(args, kwargs)
-        for entry in self.entries:
-            p = <Program>entry[1]
-            if p.nargs > FEW:
-                found = self.with_many(entry, args, kwargs)
-                if found is not None:
-                    return found[0]
-                continue
-            n = 0
-            if not (<Signature>entry[0]).matches((args, kwargs) if kwargs else args, small, &n):
-                continue
-            reason = p.failing(small)
-            if reason is None:
-                return self.replayed(p, small, args, kwargs)
-            if why is None:
-                why = []
-            why.append(reason)
-        self.why = why or []
+        for p in self.kept:
+            found = self.attempt(p, args, kwargs, why)
+            if found is not None:
+                return found[0]
+        self.why = why
         return self.recorded(args, kwargs)
+
+    cdef tuple attempt(self, Program p, tuple args, dict kwargs, list why):
+        """(result,) where the program describes the call; else None, and `why` is told the reason."""
+        cdef int n = 0
+        cdef str reason
+        cdef PyObject** tensors = <PyObject**>PyMem_Malloc((p.nargs + 1) * sizeof(PyObject*))
+        if tensors == NULL:
+            raise MemoryError()
+        try:
+            if p.signature.keywords != bool(kwargs) or not p.signature.matches((args, kwargs) if kwargs else args, tensors, &n):
+                return None
+            if not p.holds(thread(), tensors):
+                reason = p.failing(tensors)
+                if reason is not None:
+                    why.append(reason)
+                    return None
+            if self.check and (p.replays + 1) % self.check == 0:
+                p.replays += 1
+                return (self.checked(p, args, kwargs),)
+            if p.enter() and p.failing(tensors) is not None:
+                p.leave()
+                return (self(*args, **kwargs),)
+            return (self.entered(p, tensors),)
+        finally:
+            PyMem_Free(tensors)
+
+    cdef object entered(self, Program p, PyObject** tensors):
+        """The result of a replay on these tensors; lets the next thread in."""
+        try:
+            if self.poisons:
+                if p.differing() is not None:
+                    raise AssertionError("something that a program depends on was changed and not counted by change_epoch()")
+                p.poison()
+            result = p.replay(tensors)
+            p.replays += 1
+            self.replays += 1
+            return result
+        finally:
+            p.leave()
 
     cdef object watched(self, tuple args, dict kwargs):
         """On a watched thread: a watcher that looks at tensors sees the function itself, one that takes times a range."""
@@ -116,40 +152,10 @@ cdef class Compiled:
             here.special |= WATCHED
             watcher.leave(token)
 
-    cdef object with_many(self, tuple entry, tuple args, dict kwargs):
-        """As the loop of __call__ for a program of many tensors: (result,), or None where it does not hold."""
-        cdef Program p = <Program>entry[1]
-        cdef int n = 0
-        cdef PyObject** tensors = <PyObject**>PyMem_Malloc(p.nargs * sizeof(PyObject*))
-        if tensors == NULL:
-            raise MemoryError()
-        try:
-            if not (<Signature>entry[0]).matches((args, kwargs) if kwargs else args, tensors, &n) or p.failing(tensors):
-                return None
-            return (self.replayed(p, tensors, args, kwargs),)
-        finally:
-            PyMem_Free(tensors)
-
-    cdef object replayed(self, Program p, PyObject** tensors, tuple args, dict kwargs):
-        p.replays += 1
-        if self.check and p.replays % self.check == 0:
-            return self.checked(p, args, kwargs)
-        if p.enter() and p.failing(tensors) is not None:
-            p.leave()
-            return self(*args, **kwargs)
-        try:
-            self.replays += 1
-            if self.poisons:
-                p.poison()
-            return p.replay(tensors)
-        finally:
-            p.leave()
-
     def steps(self, tuple args, Loop loop not None, Rows rows not None, Tensor order, int64_t first, int64_t period,
               int64_t count):
         """Runs up to `count` steps of a program in a native loop, on `args` followed by the batches of the loop (see Loop.run);
         returns how many: 0 where only a call of the function can tell what to do."""
-        cdef tuple entry
         cdef PyObject** tensors
         cdef Program p
         cdef int64_t done
@@ -158,14 +164,14 @@ cdef class Compiled:
         if thread().special or self.eager:
             return 0
         args += tuple(loop.buffers)
-        for entry in self.entries:
-            p = <Program>entry[1]
+        for p in self.kept:
             n = 0
             tensors = <PyObject**>PyMem_Malloc((p.nargs + 1) * sizeof(PyObject*))
             if tensors == NULL:
                 raise MemoryError()
             try:
-                if not (<Signature>entry[0]).matches(args, tensors, &n) or not steady(p) or p.failing(tensors) is not None:
+                if (p.signature.keywords or not p.signature.matches(args, tensors, &n) or not steady(p)
+                        or p.failing(tensors) is not None):
                     continue
                 if self.check:
                     count = min(count, self.check - 1 - p.replays % self.check)
@@ -204,7 +210,7 @@ cdef class Compiled:
         cdef Record rec = Record.__new__(Record, self.fallback)
         cdef uint32_t bits = thread().special
         cdef list passed
-        signatures.append(signature((args, kwargs) if kwargs else args, tensors))
+        signatures.append(call_signature(args, kwargs, tensors))
         passed = rec.arguments(tensors)
         passed.reverse()
         given = replaced(args, passed), replaced(kwargs, passed)
@@ -270,12 +276,11 @@ cdef class Compiled:
         cdef Program p = assembled(rec)
         p.key = rec.key
         p.record = rec
-        self.entries = [entry for entry in self.entries if not (<Program>entry[1]).dead]
-        self.entries.insert(0, (s, p))
-        del self.entries[MOST:]
-        if len(self.entries) > MANY and not self.warned:
+        p.signature = s
+        self.kept = [p, *[other for other in self.kept if not (<Program>other).dead]][:MOST]
+        if len(self.kept) > MANY and not self.warned:
             self.warned = True
-            warnings.warn(f"{self!r} has {len(self.entries)} programs: {changing([e[0] for e in self.entries])}", stacklevel=3)
+            warnings.warn(f"{self!r} has {len(self.kept)} programs: {changing(self.kept)}", stacklevel=3)
         return 0
 
     cdef object give_up(self, str message, tuple args, dict kwargs):
@@ -328,11 +333,47 @@ cdef int located(Record rec, list kernels) except -1:
     return 0
 
 
-cdef str changing(list signatures):
+cdef str changing(list programs):
     """In words, what differs between the signatures of one function's programs."""
-    cdef list arguments = [(<Signature>s).items or [s] for s in signatures]
+    cdef list arguments = [(<Program>p).signature.items for p in programs]
     for k in range(min([len(a) for a in arguments])):
         if len({(<Signature>a[k]).key for a in arguments}) > 1:
             return (f"argument {k} keeps changing its shape, dtype or (if it is no tensor) its value; pass a number that changes "
                     f"as a 0-d tensor")
     return "what it uses from outside keeps changing"
+
+
+# ---- the call ------------------------------------------------------------------------------------------------------
+
+cdef object called(object self, PyObject** xs, size_t flagged, PyObject* names):
+    """How the interpreter calls a Compiled (PEP 590): a program that holds at once, else as `__call__`."""
+    cdef Compiled c = <Compiled>self
+    cdef PyObject* tensors[FEW]
+    cdef fg_thread* here = thread()
+    cdef Py_ssize_t count = PyVectorcall_NARGS(flagged)
+    cdef Program p
+    cdef int n
+    if names == NULL and not (here.special or c.eager or c.check):
+        for p in c.kept:
+            n = 0
+            if (p.nargs <= FEW and not p.signature.keywords and p.signature.takes(xs, count, tensors, &n)
+                    and p.holds(here, tensors) and p.idle()):
+                p.enter()
+                return c.entered(p, tensors)
+    args = tuple([<object>xs[k] for k in range(count)])
+    kwargs = {} if names == NULL else {name: <object>xs[count + k] for k, name in enumerate(<tuple><object>names)}
+    return c.__call__(*args, **kwargs)
+
+
+def vectorcalled(type cls not None):
+    """Decorates a subclass of Compiled (and is applied to Compiled itself): it is called by `called`, and like a function that
+    lies in a class it needs no method object for that."""
+    cdef Compiled c = Compiled.__new__(Compiled)
+    cdef PyTypeObject* t = <PyTypeObject*>cls
+    t.tp_vectorcall_offset = <char*>&c.vectorcall - <char*><void*>c
+    t.tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR
+    PyType_Modified(t)
+    return cls
+
+
+vectorcalled(Compiled)

@@ -230,10 +230,11 @@ cdef class Loop:
         buffers among them; returns how many. The first batch begins at row `first`, of the order or of the data. Batches come in
         cycles of `period`."""
         cdef loop_t l
-        cdef list tensors = [], streams, fresh = p.begin(args)
+        cdef list tensors = [], streams
         cdef int code
+        p.begin(args)
         count = min(count, max(FEW_ROWS, rows.count))   # the room for results grows with their number
-        result = p.rebuilt(p.spec, args, fresh)     # tensors over the memory that every step writes
+        result = p.rebuilt(p.spec, args)     # tensors over the memory that every step writes
         tensors_of(result, tensors)
         rows.fit(tensors, count)
         self.make_room(len(tensors))
@@ -266,7 +267,7 @@ cdef class Loop:
             rows.count += l.done
             if l.done:
                 rows.last = result
-                p.install(fresh)
+                p.install()
         return l.done
 
     cdef bint unwritten(self, Program p) except -1:

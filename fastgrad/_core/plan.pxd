@@ -1,20 +1,32 @@
 # What an optimiser keeps between steps; a compiled function asks whether it still holds.
 
+from libc.stdint cimport uint64_t
+
 from .multi cimport Step
 from .tensor cimport Tensor
+
+cdef class Clock:
+    cdef uint64_t time
+
+cdef class Noted(dict):
+    cdef readonly Clock clock
 
 cdef class Plan:
     cdef object __weakref__
     cdef Step native
     cdef readonly Tensor hyper
-    cdef readonly dict group
-    cdef list params, clock
+    cdef readonly list groups   # of the optimiser
+    cdef readonly object group  # that which it is for
+    cdef Py_ssize_t at, count   # its place among them, and how many there were
+    cdef list params            # as they were when it was made
+    cdef list listed            # ... and the group's own list of them, where the group is noted
+    cdef Clock clock
+    cdef uint64_t time          # of the clock, when it was last found to hold
     cdef tuple keys, numbers, states
-    cdef tuple items            # of the group, value after key, when its numbers were last found equal
-    cdef object tick, optimizer
+    cdef object optimizer
     cdef int changes            # how often only numbers have changed
 
     cdef bint holds(self) except -1
-    cdef bint untouched(self) noexcept
+    cdef bint placed(self) noexcept
     cdef bint equal(self) except -1
     cdef bint current(self) except -1

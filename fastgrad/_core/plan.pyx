@@ -1,12 +1,13 @@
 """What an optimiser keeps from one step of its groups to the next: the arguments of their native calls.
 
-They are derived from what users see and may change, so a plan holds only as long as that is found unchanged. Compared in C,
-since a step that finds nothing changed is all but the native call itself.
+They are derived from what users see and may change, so a plan holds only as long as that is unchanged: the dictionaries of an
+optimiser tell its clock when they are written. A group that a user has put in their place tells nothing and is compared.
 """
 
 cimport cython
 from cpython.object cimport Py_EQ, PyObject, PyObject_RichCompareBool
 from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memcmp
 
 from .multi cimport run_step, step_named
 from .tensor cimport N_LEAF, RECORDED, Leaf, Storage, Tensor, slots, thread
@@ -18,46 +19,87 @@ from ._errors import ForgottenZeroGrad, MissingState
 
 cdef extern from "Python.h":
     PyObject* PyDict_GetItemWithError(object d, object key) except? NULL
-    int PyDict_Next(object d, Py_ssize_t* at, PyObject** key, PyObject** value)
+    PyObject** PySequence_Fast_ITEMS(list items)       # borrowed
+
+
+@cython.final
+cdef class Clock:
+    """Counts the changes of one optimiser's groups and state."""
+
+    def __reduce__(self):
+        return Clock, ()
+
+    def tick(self):
+        self.time += 1
+
+
+cdef class Noted(dict):
+    """A dictionary that tells a clock when it is changed."""
+
+    def __init__(self, Clock clock not None):
+        self.clock = clock
+
+    def __reduce__(self):
+        return type(self), (self.clock,), None, None, iter(self.items())
+
+    def __setitem__(self, key, value):
+        self.clock.time += 1
+        dict.__setitem__(self, key, value)
+
+    def __delitem__(self, key):
+        self.clock.time += 1
+        dict.__delitem__(self, key)
+
+    def __ior__(self, other):
+        self.update(other)
+        return self
+
+    def clear(self):
+        self.clock.time += 1
+        dict.clear(self)
+
+    def pop(self, *args):
+        self.clock.time += 1
+        return dict.pop(self, *args)
+
+    def popitem(self):
+        self.clock.time += 1
+        return dict.popitem(self)
+
+    def setdefault(self, key, default=None):
+        self.clock.time += 1
+        return dict.setdefault(self, key, default)
+
+    def update(self, *args, **kwargs):
+        self.clock.time += 1
+        dict.update(self, *args, **kwargs)
 
 
 cdef class Plan:
     """The arguments of a group's native step, and what they were derived from.
 
-    optimizer: held weakly; its `_renew` brings a plan up to date where only numbers have changed. keys, numbers: names and
-    values of hyperparameters in the group. clock: its item is another one when the optimiser's state has changed.
-    name, hyper, params, states: what `multi_step` took.
+    optimizer: held weakly; its `_renew` brings a plan up to date where only numbers have changed. groups, at: its groups, and
+    which of them is meant. keys, numbers: names and values of hyperparameters in it. clock: of the optimiser. name,
+    hyper, params, states: what `multi_step` took.
     """
 
-    def __init__(self, optimizer, dict group, tuple keys, tuple numbers, list clock, str name, Tensor hyper, list params,
-                 *states):
-        self.optimizer, self.group, self.keys, self.numbers = weakref.ref(optimizer), group, keys, numbers
-        self.clock, self.tick, self.items = clock, clock[0], ()
+    def __init__(self, optimizer, list groups, Py_ssize_t at, tuple keys, tuple numbers, Clock clock not None, str name,
+                 Tensor hyper, list params, *states):
+        self.optimizer, self.keys, self.numbers = weakref.ref(optimizer), keys, numbers
+        self.groups, self.at, self.count, self.group = groups, at, len(groups), groups[at]
+        self.clock, self.time = clock, clock.time
+        self.listed = params if isinstance(self.group, Noted) and (<Noted>self.group).clock is clock else None
         self.native, self.hyper, self.params, self.states = step_named(name), hyper, list(params), states
 
     cdef bint holds(self) except -1:
-        cdef list params
-        cdef Py_ssize_t k
-        if self.clock[0] is not self.tick or not (self.untouched() or self.equal()):
+        if self.time != self.clock.time or not self.placed():
             return False
-        params = self.group["params"]
-        if len(params) != len(self.params):
-            return False
-        for k in range(len(self.params)):
-            if params[k] is not self.params[k]:
-                return False
-        return True
+        if self.listed is not None:
+            return same_items(self.listed, self.params)
+        return self.equal() and same_items(self.group["params"], self.params)
 
-    cdef bint untouched(self) noexcept:
-        """Whether the group has the same objects as when its numbers were last found equal: a quarter of the time of `equal`."""
-        cdef PyObject* key
-        cdef PyObject* value
-        cdef Py_ssize_t at = 0, k = 0, n = len(self.items)
-        while PyDict_Next(self.group, &at, &key, &value):
-            if k >= n or key != <PyObject*>self.items[k] or value != <PyObject*>self.items[k + 1]:
-                return False
-            k += 2
-        return k == n
+    cdef bint placed(self) noexcept:
+        return len(self.groups) == self.count and self.groups[self.at] is self.group
 
     cdef bint equal(self) except -1:
         cdef PyObject* value
@@ -68,7 +110,6 @@ cdef class Plan:
                 return False
             if value != <PyObject*>self.numbers[k] and not PyObject_RichCompareBool(<object>value, self.numbers[k], Py_EQ):
                 return False
-        self.items = tuple([x for item in self.group.items() for x in item])
         return True
 
     cdef bint current(self) except -1:
@@ -82,7 +123,7 @@ cdef class Plan:
         """Takes over other numbers, if all else is as it was: the values go into the memory of `hyper`, where a compiled
         function reads them. Returns whether that is so."""
         cdef Py_ssize_t k
-        if name != self.native.op.name or len(values) != self.native.numbers or not (
+        if not self.placed() or name != self.native.op.name or len(values) != self.native.numbers or not (
                 same_items(params, self.params) and len(states) == len(self.states)):
             return False
         for ours, theirs in zip(self.states, states):
@@ -91,7 +132,7 @@ cdef class Plan:
         for k in range(len(values)):
             (<double*>self.hyper.data)[k] = values[k]
         self.hyper.storage.version += 1
-        self.numbers, self.items, self.tick, self.changes = numbers, (), self.clock[0], self.changes + 1
+        self.numbers, self.time, self.changes = numbers, self.clock.time, self.changes + 1
         return True
 
 
@@ -142,14 +183,8 @@ cdef int warn_unspent(list params) except -1:
     return 0
 
 
-cdef bint same_items(list a, list b) except -1:
-    cdef Py_ssize_t k
-    if len(a) != len(b):
-        return False
-    for k in range(len(a)):
-        if a[k] is not b[k]:
-            return False
-    return True
+cdef bint same_items(list a, list b) noexcept:
+    return len(a) == len(b) and memcmp(PySequence_Fast_ITEMS(a), PySequence_Fast_ITEMS(b), len(a) * sizeof(void*)) == 0
 
 
 cdef class Plans:
@@ -185,7 +220,7 @@ cdef class Plans:
         cdef Py_ssize_t k
         for k in range(first, len(groups)):
             plan = <Plan>self.plans[k] if k < len(self.plans) else None
-            if plan is None or plan.group is not groups[k] or not plan.current():
+            if plan is None or plan.groups is not groups or not plan.current():
                 return k
             self.look(k, plan.params)
             if thread().special & RECORDED:

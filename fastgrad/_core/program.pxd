@@ -6,7 +6,8 @@ from libc.stdint cimport int64_t, uint64_t
 from .random cimport Generator
 from .recorder cimport Record
 from .schedule cimport Schedule
-from .tensor cimport Layout, Leaf, Storage, Tensor, fg_call, fg_view
+from .signature cimport Signature
+from .tensor cimport Layout, Leaf, Storage, Tensor, fg_call, fg_thread, fg_view
 
 cdef extern from "Python.h":
     ctypedef struct PyWeakReference:
@@ -27,6 +28,10 @@ cdef struct handle_t:       # a tensor from outside as it was; all but `ref` onl
     void* data
     bint required
 
+cdef struct own_t:          # a gradient in memory of its own (Target.mine), and that memory: borrowed, only compared
+    PyObject* tensor
+    PyObject* storage
+
 cdef class Target:
     # What becomes of the .grad of a leaf.
     cdef Leaf leaf
@@ -38,6 +43,7 @@ cdef class Target:
     cdef Layout layout
     cdef Tensor mine
 
+    cdef bint placed(self) noexcept
     cdef bint free(self) noexcept
     cdef Tensor made(self, Storage storage)
 
@@ -56,12 +62,16 @@ cdef class Program:
     cdef bind_t* binds
     cdef int64_t* bind_at           # by source, where its binds begin
     cdef handle_t* handles
+    cdef own_t* own                 # of each target, where all are exclusive and reusable
     cdef range_t* ranges
     cdef int64_t* extents           # bytes of each argument
     cdef int64_t ncalls, nhandles, nranges, nsources, fresh_at, nfresh
     cdef int64_t work               # elements of all operands
     cdef int nargs
+    cdef Signature signature        # of the arguments
     cdef uint64_t world
+    cdef uint64_t epoch             # of the process when all that it counts was last looked at and found to hold
+    cdef bint settled               # in that epoch, .grad holds the targets' own gradients, and a replay leaves them there
     cdef int recording, inference
     cdef int64_t changes            # module_changes() when the modules were last compared
     cdef list fresh_bytes, paths, targets, written, written_args, streams, optimizers, modules
@@ -74,6 +84,7 @@ cdef class Program:
     cdef int64_t era
     cdef int waiting
     cdef list held                  # while it runs: what was found in .grad
+    cdef list fresh                 # while it runs: the new memory
     cdef Storage arena
     cdef list kept                  # what the calls point to
     cdef Schedule plan
@@ -82,22 +93,27 @@ cdef class Program:
     cdef object key                 # of its record
     cdef Record record              # for messages: without what keeps things alive
 
+    cdef bint holds(self, fg_thread* here, PyObject** args) except -1
     cdef str failing(self, PyObject** args)
+    cdef str differing(self)
     cdef bint fits(self, Leaf leaf) except -1
     cdef bint same_modules(self) except -1
     cdef str alias_failing(self, PyObject** args)
     cdef bint same_pairs(self, PyObject** args) except -1
     cdef void bind(self, int64_t source, char* base) noexcept
+    cdef bint idle(self) noexcept
     cdef bint enter(self) except -1
     cdef void leave(self) noexcept
     cdef object replay(self, PyObject** args)
-    cdef list begin(self, PyObject** args)
-    cdef int install(self, list fresh) except -1
+    cdef int begin(self, PyObject** args) except -1
+    cdef int install(self) except -1
+    cdef bint unshared(self) noexcept
+    cdef int own_gradients(self) except -1
     cdef int run_calls(self, bint release) except -1
     cdef int64_t told(self, int64_t k) except -2
     cdef int run_until(self, int64_t at, int64_t end, bint release) except -1
     cdef int answer(self, int code, int64_t at) except -1
     cdef list lock_streams(self)
-    cdef object rebuilt(self, object spec, PyObject** args, list fresh)
+    cdef object rebuilt(self, object spec, PyObject** args)
 
 cdef int unlock(list bits) except -1

@@ -2,7 +2,9 @@
 
 Views into memory from outside are filled in again where an address has changed ("bound"); all else was filled in once. What
 users may keep (results, .grad) gets new memory at each replay, but a gradient that nobody else holds is written where it is.
-Guards compare pointers: tensors from outside are held weakly, their memory strongly, so an address is an identity.
+Guards compare pointers: tensors from outside are held weakly, their memory strongly, so an address is an identity. Nothing that
+`epoch` counts is looked at while it stands: a small step's guards would else take as long as the step, most of it misses of the
+first-level cache.
 """
 
 cimport cython
@@ -59,10 +61,13 @@ cdef int unlock(list bits) except -1:
 cdef class Target:
     """A .grad slot."""
 
-    cdef inline bint free(self) noexcept:
+    cdef bint placed(self) noexcept:
+        return self.mine is not None and self.leaf.grad is self.mine
+
+    cdef bint free(self) noexcept:
         # Its own memory may be written again: nobody else holds it.
         return (self.reusable and self.mine is not None and fg_sole(<void*>self.mine.storage)
-                and Py_REFCNT(<void*>self.mine) == 1 + (self.leaf.grad is self.mine))
+                and Py_REFCNT(<void*>self.mine) == 1 + self.placed())
 
     cdef Tensor made(self, Storage storage):
         return make_tensor(storage, self.layout, <char*>storage.data + self.offset, self.dtype)
@@ -84,6 +89,7 @@ cdef class Program:
         PyMem_Free(self.bind_at)
         PyMem_Free(self.binds)
         PyMem_Free(self.handles)
+        PyMem_Free(self.own)
         PyMem_Free(self.ranges)
         PyMem_Free(self.extents)
 
@@ -93,20 +99,48 @@ cdef class Program:
     def __repr__(self):
         return f"<Program of {self.ncalls} calls, replayed {self.replays} times>"
 
+    cdef bint holds(self, fg_thread* here, PyObject** args) except -1:
+        """Whether the program is known to describe the call. If not, `failing` finds out."""
+        cdef PyObject* plan
+        cdef Py_ssize_t k
+        if (self.epoch != epoch or self.world != world or here.recording != self.recording or here.inference != self.inference
+                or self.drawn is not None and self.drawn is not current()):
+            return False
+        for k in range(len(self.optimizers)):
+            plan = (<PyWeakReference*>self.optimizers[k]).wr_object
+            if plan == <PyObject*>None or not (<Plan>plan).holds():
+                return False
+        if self.written_args or self.pairs:
+            return self.alias_failing(args) is None
+        for k in range(self.nargs):         # where it lay last time, it shared nothing
+            if self.bases[k] != <char*>(<Tensor>args[k]).data:
+                return self.alias_failing(args) is None
+        return True
+
     cdef str failing(self, PyObject** args):
         """Why this program does not describe the call; None where it does."""
         cdef fg_thread* here = thread()
-        cdef handle_t* h = self.handles
-        cdef Tensor t
-        cdef PyObject* o
-        cdef PyObject** targets = PySequence_Fast_ITEMS(self.targets)
-        cdef Py_ssize_t k, _each
+        cdef uint64_t now = epoch           # the rest may run other code
+        cdef str reason
         if self.world != world:
             return "the kernels, BLAS or the default dtype changed"
         if here.recording != self.recording or here.inference != self.inference:
             return "grad mode changed"
         if self.drawn is not None and self.drawn is not current():
             return "another default generator: that of a thread of parallel_map"
+        reason = self.differing() or self.alias_failing(args)
+        if reason is None:
+            self.settled = self.settled and self.epoch == now
+            self.epoch = now
+        return reason
+
+    cdef str differing(self):
+        """Which of what it uses from outside is not as it was."""
+        cdef handle_t* h = self.handles
+        cdef Tensor t
+        cdef PyObject* o
+        cdef PyObject** targets = PySequence_Fast_ITEMS(self.targets)
+        cdef Py_ssize_t k, _each
         for _each in range(self.nhandles):
             o = h.ref.wr_object
             if o == <PyObject*>None:
@@ -133,7 +167,7 @@ cdef class Program:
                 return "an optimiser changed more than numbers"
         if self.changes != module_changes() and not self.same_modules():
             return "a module changed"
-        return self.alias_failing(args)
+        return None
 
     cdef bint fits(self, Leaf leaf) except -1:
         cdef Tensor t = leaf.grad
@@ -202,6 +236,9 @@ cdef class Program:
         for k in range(self.bind_at[source], self.bind_at[source + 1]):
             self.views[self.binds[k].view].data = base + self.binds[k].offset
 
+    cdef bint idle(self) noexcept:
+        return not (self.running or self.waiting)
+
     cdef bint enter(self) except -1:
         """Waits until no other thread runs the program; returns whether it had to: then the guards may not hold any more.
         `leave` must follow. A flag, since the GIL guards it; whoever waits is let in before whoever ran last."""
@@ -223,13 +260,16 @@ cdef class Program:
         return waited
 
     cdef void leave(self) noexcept:
+        cdef int64_t k
+        for k in range(self.nfresh):
+            self.fresh[k] = None
         self.held = None
         self.running = False
 
     cdef object replay(self, PyObject** args):
         """Runs the calls on these arguments (borrowed), of which `failing` found nothing; returns the result. Entered."""
-        cdef list fresh = self.begin(args)
         cdef list streams
+        self.begin(args)
         if self.streams:
             streams = self.lock_streams()
             try:
@@ -238,28 +278,22 @@ cdef class Program:
                 unlock(streams)
         else:
             self.run_calls(self.work >= LONG)
-        result = self.rebuilt(self.spec, args, fresh)
-        self.install(fresh)
+        result = self.rebuilt(self.spec, args)
+        self.install()
         return result
 
-    cdef list begin(self, PyObject** args):
-        """Binds what the calls read and write; returns the memory that is new."""
-        cdef Target target
+    cdef int begin(self, PyObject** args) except -1:
+        """Finds the memory that is new for each replay, and binds what the calls read and write."""
         cdef Tensor t
-        cdef list fresh = None
         cdef int64_t k
-        cdef Py_ssize_t i, ntargets = len(self.targets)
+        cdef Py_ssize_t i
         cdef PyObject** targets = PySequence_Fast_ITEMS(self.targets)
         cdef PyObject** written = PySequence_Fast_ITEMS(self.written)
         # First what allocates, and so may run other code, of another thread even; then nothing that does, up to the calls.
-        for i in range(ntargets):
-            if (<Target>targets[i]).exclusive and not (<Target>targets[i]).free():
-                target = <Target>targets[i]
-                target.mine = target.made(new_storage(target.nbytes))
-        if self.nfresh:
-            fresh = []
-            for k in range(self.nfresh):
-                fresh.append(new_storage(self.fresh_bytes[k]))
+        if not (self.settled and self.epoch == epoch and self.unshared()):
+            self.own_gradients()
+        for k in range(self.nfresh):
+            self.fresh[k] = new_storage(self.fresh_bytes[k])
         if self.paths:
             self.held = [(<Leaf>path).grad for path, _ in self.paths]    # which another thread may clear meanwhile
         for k in range(self.nargs):
@@ -272,32 +306,59 @@ cdef class Program:
             if self.paths[k][1]:
                 t.storage.version += 1
         for k in range(self.nfresh):
-            self.bind(self.fresh_at + k, <char*>(<Storage>fresh[k]).data)
-        for i in range(ntargets):
-            if (<Target>targets[i]).exclusive:
-                self.bind((<Target>targets[i]).source, <char*>(<Target>targets[i]).mine.storage.data)
+            self.bind(self.fresh_at + k, <char*>(<Storage>self.fresh[k]).data)
+        if not self.settled:
+            for i in range(len(self.targets)):
+                if (<Target>targets[i]).exclusive:
+                    self.bind((<Target>targets[i]).source, <char*>(<Target>targets[i]).mine.storage.data)
         for i in range(len(self.written)):
             (<Storage>written[i]).version += 1
         for i in range(len(self.written_args)):
             k = self.written_args[i]
             (<Tensor>args[k]).storage.version += 1
-        return fresh
+        return 0
 
-    cdef int install(self, list fresh) except -1:
+    cdef bint unshared(self) noexcept:
+        """Whether nobody but .grad and the program holds the gradients of a settled program."""
+        cdef Py_ssize_t k
+        for k in range(len(self.targets)):
+            if Py_REFCNT(self.own[k].tensor) != 2 or not fg_sole(self.own[k].storage):
+                return False
+        return True
+
+    cdef int own_gradients(self) except -1:
+        """Gives new memory to each gradient that somebody else holds."""
+        cdef Target target
+        self.settled = False
+        for target in self.targets:
+            if target.exclusive and not target.free():
+                target.mine = target.made(new_storage(target.nbytes))
+        return 0
+
+    cdef int install(self) except -1:
         """Leaves in .grad what the calls have written for it."""
         cdef Target target
-        cdef PyObject** targets = PySequence_Fast_ITEMS(self.targets)
-        cdef Py_ssize_t i
-        for i in range(len(self.targets)):
-            if (<Target>targets[i]).exclusive and (<Target>targets[i]).leaf.grad is (<Target>targets[i]).mine:
+        cdef Py_ssize_t k = 0
+        cdef bint settled = True
+        if self.settled and self.epoch == epoch:
+            return 0
+        for target in self.targets:
+            if target.exclusive and target.placed():
+                settled = settled and target.reusable
+                self.own[k].tensor, self.own[k].storage = <PyObject*>target.mine, <PyObject*>target.mine.storage
+                k += 1
                 continue
-            target = <Target>targets[i]
+            settled = False
             if target.exclusive:
                 target.leaf.grad = target.mine
             elif target.source >= 0:
-                target.leaf.grad = target.made(<Storage>fresh[target.source - self.fresh_at])
+                target.leaf.grad = target.made(<Storage>self.fresh[target.source - self.fresh_at])
             elif target.clears:
                 target.leaf.grad = None
+            else:
+                continue
+            change_epoch()
+        self.settled = settled and self.epoch == epoch
         return 0
 
     cdef int run_calls(self, bint release) except -1:
@@ -375,7 +436,7 @@ cdef class Program:
             raise
         return locked
 
-    cdef object rebuilt(self, object spec, PyObject** args, list fresh):
+    cdef object rebuilt(self, object spec, PyObject** args):
         """A result of this structure; its tensors have no history."""
         cdef Result r
         cdef Tensor t
@@ -386,7 +447,7 @@ cdef class Program:
                 t = <Tensor>args[r.source]
                 return make_tensor(t.storage, r.layout, <char*>t.data + r.offset, r.dtype)
             if r.source >= self.fresh_at:
-                storage = <Storage>fresh[r.source - self.fresh_at]
+                storage = <Storage>self.fresh[r.source - self.fresh_at]
             elif r.source >= 0:
                 storage = (<Tensor>self.held[r.source - self.nargs]).storage
             else:
@@ -394,7 +455,7 @@ cdef class Program:
             return make_tensor(storage, r.layout, <char*>storage.data + r.offset, r.dtype)
         if spec[0] == "static":
             return spec[1]
-        items = [self.rebuilt(x, args, fresh) for x in spec[2]]
+        items = [self.rebuilt(x, args) for x in spec[2]]
         if spec[0] == "dict":
             return dict(zip(spec[3], items))
         return collected(spec[1], items)

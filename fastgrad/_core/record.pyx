@@ -72,6 +72,7 @@ def module_changed():
     """Says that an attribute of a module that a compiled function has called was assigned."""
     global changes
     changes += 1
+    change_epoch()
 
 
 cdef int overlaps(const char* a, int64_t na, const char* b, int64_t nb) noexcept:

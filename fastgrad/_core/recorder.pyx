@@ -268,7 +268,7 @@ cdef class Record:
         cdef Handle h
         for h in self.handles.values():
             if h.held is not None:
-                h.ref = weakref.ref(h.held)
+                h.ref = weakref.ref(h.held, died)
                 h.held = None
         self.handles = {key: h for key, h in self.handles.items() if h.ref() is not None}
         return 0
@@ -437,6 +437,11 @@ cdef int on_call(Op op, int common, PyObject** ys, int nys, PyObject** xs, int n
     c.phase = "backward" if thread().runs else "optimiser" if op.family == "multi" else "forward"
     rec.calls.append(c)
     return 0
+
+
+def died(_):
+    """What the weak references of programs call."""
+    change_epoch()
 
 
 cdef int on_operand(Tensor t) except -1:

@@ -13,6 +13,11 @@ from .views cimport settle
 
 from .recorder import CompileError
 
+cdef extern from "Python.h":
+    ctypedef struct PyWeakReference:
+        PyObject* wr_object
+    PyObject** PySequence_Fast_ITEMS(object items)     # borrowed
+
 cdef enum:
     TENSOR, SIMPLE, OBJECT, ITEMS, DICT
 
@@ -24,7 +29,6 @@ cdef class Signature:
     cdef bint matches(self, object x, PyObject** tensors, int* n) except -1:
         """Whether x is what this describes; its tensors, borrowed, are added to those found so far."""
         cdef Tensor t
-        cdef Py_ssize_t k
         if self.kind == TENSOR:
             if type(x) is not Tensor:
                 return False
@@ -38,8 +42,8 @@ cdef class Signature:
             tensors[n[0]] = <PyObject*>t
             n[0] += 1
             return True
-        if self.kind == OBJECT:
-            return x is not None and (self.value() if self.weak else self.value) is x
+        if self.kind == OBJECT:     # a dead reference points to None, which is no object of this kind
+            return <PyObject*>x == ((<PyWeakReference*>self.value).wr_object if self.weak else <PyObject*>self.value)
         if type(x) is not self.type:
             return False
         if self.kind == SIMPLE:
@@ -47,11 +51,19 @@ cdef class Signature:
         if self.kind == DICT:
             if len(x) != len(self.names) or tuple(x) != self.names:
                 return False
-            x = list(x.values())
-        elif len(x) != len(self.items):
+            x = x.values()
+        if self.type is tuple:
+            return self.takes(PySequence_Fast_ITEMS(<tuple>x), len(<tuple>x), tensors, n)
+        x = list(x)
+        return self.takes(PySequence_Fast_ITEMS(<list>x), len(<list>x), tensors, n)
+
+    cdef bint takes(self, PyObject** xs, Py_ssize_t count, PyObject** tensors, int* n) except -1:
+        """The same for a sequence of `count` items."""
+        cdef Py_ssize_t k
+        if count != len(self.items):
             return False
-        for k in range(len(self.items)):
-            if not (<Signature>self.items[k]).matches(x[k], tensors, n):
+        for k in range(count):
+            if not (<Signature>self.items[k]).matches(<object>xs[k], tensors, n):
                 return False
         return True
 
@@ -64,6 +76,13 @@ cdef bint same_layout(Layout a, Layout b) noexcept:
         if a.c.shape[k] > 1 and a.c.stride[k] != b.c.stride[k]:
             return False
     return True
+
+
+cdef Signature call_signature(tuple args, dict kwargs, list tensors):
+    cdef Signature s = signature((args, kwargs) if kwargs else args, tensors)
+    s.keywords = bool(kwargs)
+    s.key = (s.keywords, s.key)
+    return s
 
 
 cdef Signature signature(object x, list tensors):

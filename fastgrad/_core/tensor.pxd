@@ -31,6 +31,11 @@ cdef extern from "thread.h":
 
 cdef fg_thread* thread() noexcept       # this thread's state
 
+# Counts changes of what a compiled function depends on (program.pyx): that a tensor got other memory, another history or another
+# .grad, or that one which a program uses died. While it stands, none of them needs to be looked at.
+cdef uint64_t epoch
+cdef void change_epoch() noexcept
+
 
 # ---- flags of a Tensor ---------------------------------------------------------------------------------------------
 cdef enum:

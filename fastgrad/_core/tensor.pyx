@@ -55,6 +55,14 @@ cdef fg_thread* thread() noexcept:
     return fg_here()
 
 
+cdef uint64_t epoch = 1             # 0: of a program whose guards nobody has looked at
+
+
+cdef void change_epoch() noexcept:
+    global epoch
+    epoch += 1
+
+
 cdef Op ADD = declare("add")
 cdef Op SUB = declare("sub")
 cdef Op MUL = declare("mul")
@@ -522,6 +530,7 @@ cdef class Tensor:
                                    "the history of this one")
             self.flags &= ~REQUIRES_GRAD
             self.node = None
+            change_epoch()
         return self
 
     @property
@@ -695,6 +704,7 @@ cdef int require_grad(Tensor t) except -1:
     t.node = leaf
     t.at = 0
     t.flags |= REQUIRES_GRAD
+    change_epoch()
     if t.view is not None:              # a view that becomes a leaf is its own base
         t.view = None
         t.flags &= ~VIEW
@@ -703,6 +713,7 @@ cdef int require_grad(Tensor t) except -1:
 
 cdef int set_history(Tensor t, Node node, uint32_t at) except -1:
     """Replaces the history of t; a retained gradient follows it."""
+    change_epoch()
     t.node = node
     t.at = at
     if node is None:
@@ -839,6 +850,7 @@ cdef int replace_grad(Leaf leaf, Tensor value) except -1:
     if fg_here().special & RECORDED:
         slots.record_gradient(leaf, False)
     leaf.grad = value
+    change_epoch()
     return 0
 
 

@@ -82,7 +82,7 @@ class Adam(Optimizer):
                 if key not in state:
                     is_step = key == "step"
                     state[key] = _core.zeros((), dtype=_core.float32) if is_step else _core.zeros_like(parameter)
-        self._step_anew(group)
+        _core.multi_step(*self._arguments(group, name, hyper, keys))
 
 
 class AdamW(Adam):

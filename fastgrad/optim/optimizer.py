@@ -9,7 +9,7 @@ from itertools import chain
 
 from fastgrad import _core
 from fastgrad._core import MissingState, Tensor, multi_step
-from fastgrad._core.plan import Plan, Plans
+from fastgrad._core.plan import Clock, Noted, Plan, Plans
 from fastgrad._near import check_keywords
 from fastgrad.optim._state import State
 
@@ -24,7 +24,7 @@ class Optimizer:
             that differ from the defaults.
         defaults: the hyperparameters of groups that do not say otherwise.
 
-    `param_groups` is a list of plain dictionaries; what is assigned to `group["lr"]` holds from the next step on.
+    `param_groups` is a list of dictionaries; what is assigned to `group["lr"]` holds from the next step on.
     `state` maps a parameter to the dictionary of its state.
     """
 
@@ -39,8 +39,9 @@ class Optimizer:
                 f"net.parameters(), but got {type(params).__name__}"
             )
         self.defaults = defaults
-        self._state = State()
-        self.param_groups = []
+        self._clock = Clock()  # by which plans learn of changes
+        self._state = State(self._clock)
+        self._groups = []
         self._plans = Plans()
         self._stepped = False  # schedulers warn if they step first
         groups = list(params)
@@ -58,10 +59,20 @@ class Optimizer:
 
     @state.setter
     def state(self, state):
-        own = State(self._state.clock)  # by which plans learn of it
+        own = State(self._clock)
         own.clear()
         own.update(state)
         self._state = own
+
+    @property
+    def param_groups(self):
+        """The groups, a list of dictionaries; may be assigned to."""
+        return self._groups
+
+    @param_groups.setter
+    def param_groups(self, groups):
+        self._groups = list(groups)
+        self._clock.tick()
 
     def add_param_group(self, param_group):
         """Adds a group, a dictionary of "params" and hyperparameters; those not given are the defaults."""
@@ -84,7 +95,8 @@ class Optimizer:
         taken = set(chain.from_iterable(group["params"] for group in self.param_groups))
         if not taken.isdisjoint(params):
             raise ValueError("some parameters appear in more than one parameter group")
-        group = {**param_group, "params": params}
+        group = Noted(self._clock)
+        group.update(param_group, params=params)
         for name, default in self.defaults.items():
             group.setdefault(name, default)
         self._check_group(group)
@@ -123,16 +135,17 @@ class Optimizer:
         if closure is not None:
             with _core.enable_grad():
                 loss = closure()
-        groups, plans = self.param_groups, self._plans
+        groups, plans = self._groups, self._plans
         done = plans.step(groups)
         while done < len(groups):
-            plans.put(done, self._step_anew(groups[done]), groups[done]["params"])
+            plans.put(done, self._step_anew(done), groups[done]["params"])
             done = plans.step(groups, done + 1)
         self._stepped = True
         return loss
 
-    def _step_anew(self, group):
-        """Steps a group without a plan; returns the plan for the next time, or None."""
+    def _step_anew(self, k):
+        """Steps group `k`, which has no plan; returns the plan for the next time, or None."""
+        group = self._groups[k]
         name, hyper, keys = self._native(group)
         hyper = _core.tensor([float(number) for number in hyper], dtype=_core.float64)
         arguments = self._arguments(group, name, hyper, keys)
@@ -145,7 +158,7 @@ class Optimizer:
         if not _comparable(numbers):
             _core.forbid_recorded("a step of an optimiser whose hyperparameters are not all numbers")
             return None
-        return Plan(self, group, self._numbers, numbers, self._state.clock, *arguments)
+        return Plan(self, self._groups, k, self._numbers, numbers, self._clock, *arguments)
 
     def _arguments(self, group, name, hyper, keys):
         states = [self._state.get(parameter) or {} for parameter in group["params"]]
@@ -153,6 +166,8 @@ class Optimizer:
 
     def _renew(self, plan):
         """Brings a plan up to date where nothing but numbers has changed in its group; returns whether it holds then."""
+        if plan.groups is not self._groups:
+            return False
         group = plan.group
         numbers = tuple(group[key] for key in self._numbers)
         if not _comparable(numbers) or plan not in self._plans:
@@ -212,7 +227,7 @@ class Optimizer:
                 )
         own_params = chain.from_iterable(group["params"] for group in self.param_groups)
         parameters = dict(zip(chain.from_iterable(group["params"] for group in groups), own_params, strict=True))
-        state = State()
+        state = State(self._clock)
         for key, value in state_dict["state"].items():
             if key in parameters:
                 parameter = parameters[key]
