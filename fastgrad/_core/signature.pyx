@@ -42,8 +42,9 @@ cdef class Signature:
             tensors[n[0]] = <PyObject*>t
             n[0] += 1
             return True
-        if self.kind == OBJECT:     # a dead reference points to None, which is no object of this kind
-            return <PyObject*>x == ((<PyWeakReference*>self.value).wr_object if self.weak else <PyObject*>self.value)
+        if self.kind == OBJECT:     # what a dead reference points to is None
+            return x is not None and <PyObject*>x == (
+                (<PyWeakReference*>self.value).wr_object if self.weak else <PyObject*>self.value)
         if type(x) is not self.type:
             return False
         if self.kind == SIMPLE:
