@@ -31,12 +31,32 @@ class Frozen(Net):
         return super().forward(x * self.scale)
 
 
+class Clearing(Frozen):
+    """A step that clears the gradients after it has used them."""
+
+    def step(self, x, y):
+        loss = F.cross_entropy(self(x), y)
+        loss.backward()
+        self.opt.step()
+        self.opt.zero_grad()
+        return loss
+
+
+class Adding(Frozen):
+    """A step that adds to the gradients it finds."""
+
+    def step(self, x, y):
+        loss = F.cross_entropy(self(x), y)
+        loss.backward()
+        return loss
+
+
 def keep(net):
     net.kept = net.w1.grad
 
 
 def look(net):
-    net.seen = net.w1.grad.numpy()
+    net.seen = None if net.w1.grad is None else net.w1.grad.numpy()
 
 
 def halve(net):
@@ -45,7 +65,8 @@ def halve(net):
 
 
 def new_data_of_a_gradient(net):
-    net.w2.grad.data = net.w2.grad.data.clone()
+    if net.w2.grad is not None:
+        net.w2.grad.data = net.w2.grad.data.clone()
 
 
 def other_parameter(net):
@@ -77,7 +98,23 @@ def eager_step(net):
 
 
 def gradient_that_needs_one(net):
-    net.w1.grad.requires_grad_()
+    if net.w1.grad is not None:
+        net.w1.grad.requires_grad_()
+
+
+def eager_backward(net):
+    """Adds to .grad, or fills it."""
+    net(inputs(50)).sum().backward()
+
+
+def recorded_backward(net):
+    """Puts other tensors into .grad."""
+    net(inputs(50)).sum().backward(create_graph=True)
+
+
+def written_by_what_needs_a_gradient(net):
+    net.scale *= net.w2.sum()
+    net.scale = net.scale.detach()
 
 
 CHANGES = {
@@ -91,6 +128,8 @@ CHANGES = {
     "all groups": split_groups,
     "a group exchanged for a plain dictionary": exchanged_group,
     "state": lambda net: net.opt.state[net.w1].__setitem__("exp_avg", fg.ones_like(net.w1)),
+    "state that is gone": lambda net: net.opt.state[net.w1].__delitem__("exp_avg") if net.opt.state[net.w1] else None,
+    "the last of a state": lambda net: net.opt.state[net.w1].popitem() if net.opt.state[net.w1] else None,
     "all state": lambda net: setattr(net.opt, "state", {}),
     "loaded state": lambda net: net.opt.load_state_dict(copy.deepcopy(net.opt.state_dict())),
     "data": halve,
@@ -106,17 +145,21 @@ CHANGES = {
     "a gradient with other memory": new_data_of_a_gradient,
     "a gradient that requires grad": gradient_that_needs_one,
     "an eager step": eager_step,
+    "an eager backward run": eager_backward,
+    "a recorded backward run": recorded_backward,
+    "a tensor that is written and replaced": written_by_what_needs_a_gradient,
     "evaluation": lambda net: net.eval(),
 }
 
 
+@pytest.mark.parametrize("kind", [Frozen, Clearing, Adding])
 @pytest.mark.parametrize("what", CHANGES)
-def test_a_change_is_noticed_whenever_it_comes(what):
+def test_a_change_is_noticed_whenever_it_comes(what, kind):
     def change(i, net):
         if i in (9, 16):
             CHANGES[what](net)
 
-    step, _ = same(made(Frozen), calls=24, between=change, need=8)
+    step, _ = same(made(kind), calls=24, between=change, need=8)
     assert step.replays + step.records == 24
 
 
@@ -160,6 +203,16 @@ def test_grad_mode_and_the_default_dtype_are_noticed():
     finally:
         fg.set_default_dtype(fg.float32)
     assert f.replays >= 8
+
+
+def test_a_tensor_that_gets_a_history_is_noticed():
+    scale, w = fg.ones(3), nn.Parameter(fg.full((3,), 2.0))
+    f = compiled(lambda x: (x * scale).detach())
+    for i in range(6):
+        assert bits(f(inputs(i))) == bits(inputs(i))
+    scale.mul_(w)
+    with pytest.raises(fg.CompileError, match="has a history"):
+        f(inputs(6))
 
 
 def test_a_tensor_from_outside_that_died_is_noticed():

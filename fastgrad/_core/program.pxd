@@ -43,7 +43,6 @@ cdef class Target:
     cdef Layout layout
     cdef Tensor mine
 
-    cdef bint placed(self) noexcept
     cdef bint free(self) noexcept
     cdef Tensor made(self, Storage storage)
 
@@ -62,16 +61,16 @@ cdef class Program:
     cdef bind_t* binds
     cdef int64_t* bind_at           # by source, where its binds begin
     cdef handle_t* handles
-    cdef own_t* own                 # of each target, where all are exclusive and reusable
+    cdef own_t* own                 # of each exclusive target, once .grad holds what a replay leaves
     cdef range_t* ranges
     cdef int64_t* extents           # bytes of each argument
-    cdef int64_t ncalls, nhandles, nranges, nsources, fresh_at, nfresh
+    cdef int64_t ncalls, nhandles, nranges, nsources, fresh_at, nfresh, nown
     cdef int64_t work               # elements of all operands
     cdef int nargs
     cdef Signature signature        # of the arguments
     cdef uint64_t world
     cdef uint64_t epoch             # of the process when all that it counts was last looked at and found to hold
-    cdef bint settled               # in that epoch, .grad holds the targets' own gradients, and a replay leaves them there
+    cdef bint settled               # in that epoch, each .grad holds what a replay leaves in it
     cdef int recording, inference
     cdef int64_t changes            # module_changes() when the modules were last compared
     cdef list fresh_bytes, paths, targets, written, written_args, streams, optimizers, modules

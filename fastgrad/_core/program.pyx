@@ -61,13 +61,10 @@ cdef int unlock(list bits) except -1:
 cdef class Target:
     """A .grad slot."""
 
-    cdef bint placed(self) noexcept:
-        return self.mine is not None and self.leaf.grad is self.mine
-
     cdef bint free(self) noexcept:
         # Its own memory may be written again: nobody else holds it.
         return (self.reusable and self.mine is not None and fg_sole(<void*>self.mine.storage)
-                and Py_REFCNT(<void*>self.mine) == 1 + self.placed())
+                and Py_REFCNT(<void*>self.mine) == 1 + (self.leaf.grad is self.mine))
 
     cdef Tensor made(self, Storage storage):
         return make_tensor(storage, self.layout, <char*>storage.data + self.offset, self.dtype)
@@ -321,7 +318,7 @@ cdef class Program:
     cdef bint unshared(self) noexcept:
         """Whether nobody but .grad and the program holds the gradients of a settled program."""
         cdef Py_ssize_t k
-        for k in range(len(self.targets)):
+        for k in range(self.nown):
             if Py_REFCNT(self.own[k].tensor) != 2 or not fg_sole(self.own[k].storage):
                 return False
         return True
@@ -338,26 +335,25 @@ cdef class Program:
     cdef int install(self) except -1:
         """Leaves in .grad what the calls have written for it."""
         cdef Target target
-        cdef Py_ssize_t k = 0
+        cdef Tensor new
         cdef bint settled = True
         if self.settled and self.epoch == epoch:
             return 0
+        self.nown = 0
         for target in self.targets:
-            if target.exclusive and target.placed():
-                settled = settled and target.reusable
-                self.own[k].tensor, self.own[k].storage = <PyObject*>target.mine, <PyObject*>target.mine.storage
-                k += 1
+            if target.source < 0 and not target.clears:
                 continue
-            settled = False
+            settled = settled and (target.reusable or target.clears)
+            new = None
             if target.exclusive:
-                target.leaf.grad = target.mine
+                new = target.mine
+                self.own[self.nown].tensor, self.own[self.nown].storage = <PyObject*>new, <PyObject*>new.storage
+                self.nown += 1
             elif target.source >= 0:
-                target.leaf.grad = target.made(<Storage>self.fresh[target.source - self.fresh_at])
-            elif target.clears:
-                target.leaf.grad = None
-            else:
-                continue
-            change_epoch()
+                new = target.made(<Storage>self.fresh[target.source - self.fresh_at])
+            if target.leaf.grad is not new:
+                target.leaf.grad = new
+                change_epoch()
         self.settled = settled and self.epoch == epoch
         return 0
 
