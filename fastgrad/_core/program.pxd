@@ -64,7 +64,7 @@ cdef class Program:
     cdef own_t* own                 # of each exclusive target, once .grad holds what a replay leaves
     cdef range_t* ranges
     cdef int64_t* extents           # bytes of each argument
-    cdef int64_t ncalls, nhandles, nranges, nsources, fresh_at, nfresh, nown
+    cdef int64_t ncalls, nhandles, nranges, nsources, fresh_at, nfresh, nmine
     cdef int64_t work               # elements of all operands
     cdef int nargs
     cdef Signature signature        # of the arguments

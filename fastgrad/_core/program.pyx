@@ -318,7 +318,7 @@ cdef class Program:
     cdef bint unshared(self) noexcept:
         """Whether nobody but .grad and the program holds the gradients of a settled program."""
         cdef Py_ssize_t k
-        for k in range(self.nown):
+        for k in range(self.nmine):
             if Py_REFCNT(self.own[k].tensor) != 2 or not fg_sole(self.own[k].storage):
                 return False
         return True
@@ -339,7 +339,7 @@ cdef class Program:
         cdef bint settled = True
         if self.settled and self.epoch == epoch:
             return 0
-        self.nown = 0
+        self.nmine = 0
         for target in self.targets:
             if target.source < 0 and not target.clears:
                 continue
@@ -347,8 +347,8 @@ cdef class Program:
             new = None
             if target.exclusive:
                 new = target.mine
-                self.own[self.nown].tensor, self.own[self.nown].storage = <PyObject*>new, <PyObject*>new.storage
-                self.nown += 1
+                self.own[self.nmine].tensor, self.own[self.nmine].storage = <PyObject*>new, <PyObject*>new.storage
+                self.nmine += 1
             elif target.source >= 0:
                 new = target.made(<Storage>self.fresh[target.source - self.fresh_at])
             if target.leaf.grad is not new:
