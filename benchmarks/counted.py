@@ -131,12 +131,7 @@ def data_loader():
     return lambda: sum(len(x) for x, _ in loader)
 
 
-def compiled_loop():
-    """An epoch of 16 batches, shuffled: gathers, replays and what Python does for a stretch of them."""
-    net = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
-    optimizer = optim.AdamW(net.parameters(), lr=1e-8)
-    data = leaf(512, 64).detach(), labels(512, 10)
-
+def compiled_step(net, optimizer):
     @fg.compile
     def step(x, t):
         loss = F.cross_entropy(net(x), t)
@@ -145,6 +140,27 @@ def compiled_loop():
         optimizer.step()
         return loss
 
+    return step
+
+
+def compiled_sgd():
+    """Ten calls of a small step: what is around its kernels."""
+    net = nn.Sequential(nn.Linear(4, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2))
+    step = compiled_step(net, optim.SGD(net.parameters(), lr=1e-8))
+    x, t = leaf(1, 4).detach(), labels(1, 2)
+
+    def run():
+        for _ in range(10):
+            step(x, t)
+
+    return run
+
+
+def compiled_loop():
+    """An epoch of 16 batches, shuffled: gathers, replays and what Python does for a stretch of them."""
+    net = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+    step = compiled_step(net, optim.AdamW(net.parameters(), lr=1e-8))
+    data = leaf(512, 64).detach(), labels(512, 10)
     return lambda: step.run(data, batch_size=32, shuffle=True)
 
 
@@ -162,6 +178,7 @@ WORKLOADS = [
     step_sgd,
     step_adamw,
     data_loader,
+    compiled_sgd,
     compiled_loop,
 ]
 
