@@ -7,7 +7,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 from .fuse cimport Group
-from .memory cimport exact_storage
+from .memory cimport exact_storage, foreign_storage
 from .program cimport PyWeakReference, Program, Result, Target, bind_t, handle_t, own_t, range_t
 from .random cimport current
 from .record cimport CONSTANT, EXTERNAL, UNREAD, Call, GradSlot, Handle, Operand, Slot, draws, layout_bytes, module_changes
@@ -108,15 +108,10 @@ cdef dict build_sources(Program p, Record rec, Schedule s):
             source[slot.index] = len(source)
             p.paths.append((slot.path, slot.written))
     p.fresh_at = len(source)
-    users = {}
-    for g in rec.grads.values():
-        if type(g.final) is Operand:
-            users[(<Operand>g.final).slot] = users.get((<Operand>g.final).slot, 0) + 1
-    alone = {k for k in s.survivors if users.get(k) == 1 and k not in rec.results}
-    p.fresh_bytes = [(<Slot>rec.slots[k]).nbytes for k in sorted(s.survivors - alone)]
+    p.fresh_bytes = [(<Slot>rec.slots[k]).nbytes for k in sorted(s.survivors - s.alone)]
     p.nfresh = len(p.fresh_bytes)
     p.fresh = [None] * p.nfresh
-    for k in sorted(s.survivors - alone) + sorted(alone):
+    for k in sorted(s.survivors - s.alone) + sorted(s.alone):
         source[k] = len(source)
     p.nsources = len(source)
     p.extents = <int64_t*>PyMem_Calloc(p.nargs + 1, sizeof(int64_t))
@@ -136,7 +131,7 @@ cdef int build_calls(Program p, Record rec, Schedule s, dict source) except -1:
     cdef list binds = [[] for _ in range(p.nsources)]
     for item in s.calls + s.fixed:
         nviews += 2 if type(item) is int else sum([len((<Call>c).operands) for c in members(item)])
-    p.ncalls = len(s.calls)
+    p.ncalls, p.nviews = len(s.calls), nviews
     p.calls = <fg_call*>PyMem_Calloc(p.ncalls + 1, sizeof(fg_call))
     p.views = <fg_view*>PyMem_Calloc(nviews + 1, sizeof(fg_view))
     p.bases = <char**>PyMem_Calloc(p.nsources + 1, sizeof(char*))
@@ -161,6 +156,8 @@ cdef int build_calls(Program p, Record rec, Schedule s, dict source) except -1:
             v = fill_group(p, &p.calls[at], item, binds, source, base, v)
         else:
             v = fill_call(p, &p.calls[at], item, binds, source, base, v)
+            if at in s.scratch:
+                p.calls[at].scratch = <char*>p.arena.data + <int64_t>s.scratch[at]
     p.binds = <bind_t*>PyMem_Calloc(sum([len(b) for b in binds]) + 1, sizeof(bind_t))
     if p.binds == NULL:
         raise MemoryError()
@@ -335,6 +332,7 @@ cdef int build_targets(Program p, Record rec, Schedule s, dict source) except -1
         target = Target.__new__(Target)
         target.leaf, target.entry = g.leaf, g.entry
         target.clears = g.final is None
+        target.free_from = s.free_from(g)
         target.source = -1
         if type(g.final) is Operand:
             o = g.final
@@ -342,8 +340,11 @@ cdef int build_targets(Program p, Record rec, Schedule s, dict source) except -1
             target.exclusive = target.source >= p.fresh_at + p.nfresh
             target.layout, target.dtype, target.offset = o.layout, o.dtype, o.offset
             target.nbytes = (<Slot>rec.slots[o.slot]).nbytes
-            # Its first write must be seen neither by who reads the old gradient, nor after a call that has failed.
-            target.reusable = g.entry == UNREAD and s.first_write.get(o.slot, -1) >= s.last_failure
+            target.reusable = s.reusable(g)
+            if o.slot in s.places:
+                target.placed = True
+                target.mine = target.made(foreign_storage(<char*>p.arena.data + <int64_t>s.places[o.slot], target.nbytes,
+                                                          p.arena, False))
         p.targets.append(target)
     return 0
 

@@ -153,12 +153,13 @@ def attention_batch(Op o, Attrs a, size, which, xs):
 
 
 def attention_flops(a, q, k, v, mask=None):
-    return 2 * elements(q) * k[-2] + 2 * elements(q[:-1]) * elements(v[-2:]) + 20 * elements(q[:-1]) * k[-2]
+    rows, keys = elements(q[:-1]), k[len(k) - 2]
+    return 2 * elements(q) * keys + 2 * rows * elements(v[-2:]) + 20 * rows * keys
 
 
 def attention_vjp_flops(a, g, q, k, v, p, mask=None):
-    scores = elements(p)
-    return 2 * scores * (v[-1] * (1 + (a.needs >> 2 & 1)) + q[-1] * bin(a.needs & 3).count("1")) + 5 * scores
+    scores, width, values = elements(p), q[len(q) - 1], v[len(v) - 1]
+    return 2 * scores * (values * (1 + (a.needs >> 2 & 1)) + width * bin(a.needs & 3).count("1")) + 5 * scores
 
 
 def attention_sample(r):

@@ -96,7 +96,7 @@ cdef class Explained:
         for k in sorted(slots_of(c, 0, c.nout)):
             slot = self.rec.slots[k]
             what = ("tile" if k in private else "argument" if slot.kind == ARGUMENT else "outside" if slot.kind == EXTERNAL
-                    else "new" if k in self.s.survivors else "buffer")
+                    else "buffer" if k not in self.s.survivors else "gradient" if k in self.s.places else "new")
             found.append(f"{what} {self.s.places[k]}" if k in self.s.places else what)
         return ", ".join(found) if len(set(found)) > 1 else found[0]
 
@@ -140,8 +140,9 @@ cdef str explained(Record rec, Schedule s, str more):
             e.lines.append(f"{at:4}  constant of {(<Slot>rec.slots[item]).nbytes} bytes")
         else:
             e.call(str(at), item, -1, set())
+    what = "temporaries" if s.survivors.isdisjoint(s.places) else "temporaries and gradients"
     head = (f"{calls} calls, {len(s.calls) - s.commits} of them after all that can fail, {fused} of them fused; left out: "
             f"{s.dropped} unused, {s.repeated} repeated, {len(s.fixed)} constant\n"
-            f"in all {amount(e.flops, 'flop')} and {amount(e.moved, 'B')}; temporaries in {amount(s.arena, 'B')}, one by one "
+            f"in all {amount(e.flops, 'flop')} and {amount(e.moved, 'B')}; {what} in {amount(s.arena, 'B')}, one by one "
             f"{amount(s.sum, 'B')}; {more}")
     return "\n".join([head, *e.lines])

@@ -13,7 +13,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memset
 
 from .program cimport Program, Target, unlock
-from .recorder cimport FULL, overlaps
+from .recorder cimport EMPTY, FULL, overlaps
 from .signature cimport replaced, tensors_of
 from .tensor cimport *
 
@@ -195,7 +195,7 @@ cdef bint steady(Program p):
     cdef Target target
     for target in p.targets:
         if target.exclusive:
-            if not target.reusable:
+            if not target.reusable or target.entry == EMPTY:
                 return False
         elif target.source >= 0 or (target.clears and target.entry == FULL):
             return False
@@ -231,6 +231,7 @@ cdef class Loop:
         cycles of `period`."""
         cdef loop_t l
         cdef list tensors = [], streams
+        cdef Target target
         cdef int code
         p.begin(args)
         count = min(count, max(FEW_ROWS, rows.count))   # the room for results grows with their number
@@ -246,7 +247,7 @@ cdef class Loop:
         l.copies, l.ncopies = self.calls + l.ngathers, len(tensors)
         l.movers, l.nmovers = self.movers, l.ngathers + l.ncopies
         l.arena = p.arena.data
-        l.poisoned = <size_t>p.arena.nbytes if poisons else 0
+        l.poisoned = <size_t>p.arena.nbytes if poisons and not any([target.free_from for target in p.targets]) else 0
         l.count, l.end = count, now() + STRETCH
         if period == 1 and order is None and self.unwritten(p):     # one batch for all steps: gathered once
             run_calls(l.gathers, l.ngathers)
@@ -268,6 +269,8 @@ cdef class Loop:
             if l.done:
                 rows.last = result
                 p.install()
+            if l.inside:                # a call has failed
+                p.clear_gradients(l.at)
         return l.done
 
     cdef bint unwritten(self, Program p) except -1:

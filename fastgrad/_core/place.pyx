@@ -1,8 +1,9 @@
-"""Where the buffers of a program lie in one block of memory.
+"""Where the buffers of a program, and the gradients that it leaves, lie in one block of memory.
 
-By lifetime, the largest first; the output of a pointwise call takes the place of an input that ends there. The calls of a Group
-take turns at every tile: to all others each of them lasts as long as the Group. Between themselves the buffers of one tile, which
-only they see, last from call to call.
+By lifetime, the largest first; the output of a pointwise call takes the place of an input that ends there, and so does that of a
+call that may write over one input. The calls of a Group take turns at every tile: to all others each of them lasts as long as the
+Group. Between themselves the buffers of one tile, which only they see, last from call to call. A gradient lives from its first
+write to the end, and on in the next replay until it is gone there.
 """
 
 cimport cython
@@ -15,7 +16,10 @@ from .recorder cimport Record
 from .tensor cimport *
 
 cdef enum:
-    ALIGNMENT = 64
+    LINE = 64           # bytes, to which buffers are aligned
+    LEAST = 8           # bytes of a buffer
+    TRIES = 20          # orders in which places are given, fewer where they would take longer than some milliseconds
+    WORK = 6000
 
 cdef struct life_t:
     int64_t begin, end, nbytes, offset
@@ -30,10 +34,12 @@ cdef class Buffers:
     cdef dict begin, end        # slot -> its first and last call
     cdef dict wide              # slot -> begin and end as all other calls see it
     cdef dict size, root
+    cdef list starts            # the number of the first call of each item, and of the one after the last
 
     def __cinit__(self, Record rec, set own):
         self.rec, self.own = rec, own
         self.begin, self.end, self.wide, self.size, self.root = {}, {}, {}, {}, {}
+        self.starts = []
 
     cdef int touch(self, int slot, int64_t at, int64_t first, int64_t last) except -1:
         if slot in self.own:
@@ -50,6 +56,7 @@ cdef class Buffers:
         cdef Operand o
         cdef int64_t at = 0, first
         for item in items:
+            self.starts.append(at)
             if type(item) is int:
                 self.touch(item, at, at, at)
                 at += 1
@@ -68,30 +75,39 @@ cdef class Buffers:
                 for slot in slots_of(item, 0, len((<Call>item).operands)):
                     self.touch(slot, at, at, at)
                 at += 1
+        self.starts.append(at)
         return 0
 
-    cdef int share(self, list items) except -1:
-        """Finds outputs that take the place of an input. Only pointwise kernels may write what they read."""
+    cdef int share(self, list items, bint backwards) except -1:
+        """Finds outputs that take the place of an input, of the last one that may be (`backwards`) or of the first."""
         cdef int64_t at = 0
+        self.root = {}
         for item in items:
             if type(item) is Group:
                 for c in (<Group>item).calls:
-                    self.share_one(c, at, item)
+                    self.share_one(c, at, item, backwards)
                     at += 1
                 continue
-            if type(item) is Call and (<Call>item).op.elementwise:
-                self.share_one(item, at, None)
+            if type(item) is Call:
+                self.share_one(item, at, None, backwards)
             at += 1
         return 0
 
-    cdef int share_one(self, Call c, int64_t at, Group g) except -1:
+    cdef int share_one(self, Call c, int64_t at, Group g, bint backwards) except -1:
         cdef Operand out = c.operands[0], o
-        if out.slot not in self.own or self.begin[out.slot] != at or not c.op.elementwise:
+        cdef list read
+        if out is None or out.slot not in self.own or self.begin[out.slot] != at:
+            return 0
+        if c.op.elementwise:
+            read = c.operands[:0:-1] if backwards else c.operands[1:]
+        elif c.op.over >= 0 and c.nout == 1:
+            read = [c.operands[1 + c.op.over]]
+        else:
             return 0
         inside = g is not None and out.slot in g.private
         if not inside and not whole(self.rec, out):
             return 0
-        for o in c.operands[1:]:
+        for o in read:
             if (o is None or o.slot not in self.own or o.slot == out.slot or self.end[o.slot] != at
                     or not alike(o.layout, out.layout) or fg_itemsize[o.dtype] != fg_itemsize[out.dtype]):
                 continue
@@ -105,73 +121,142 @@ cdef class Buffers:
             break
         return 0
 
+    cdef tuple lives(self):
+        """(slots that have a place of their own, the lives of what lies there, as `packed` takes them)."""
+        found = {}
+        for key in self.begin:
+            head = root_of(self.root, key)
+            size = self.size[key]
+            b, e = self.wide[key]
+            e += 1
+            if head in found:
+                first, last, most = found[head]
+                b, e, size = min(b, first), max(e, last), max(size, most)
+            found[head] = b, e, size
+        return list(found), list(found.values())
 
-cdef tuple place(Record rec, list items, set survivors, set fixed):
-    cdef Buffers buffers
+
+cdef tuple place(Record rec, list items, set survivors, set fixed, list gradients):
     cdef Slot slot
     cdef set own = {slot.index for slot in rec.slots if slot.index not in survivors and slot.index not in fixed
                     and (slot.kind == PRODUCT or (slot.kind == CONSTANT and slot.written))}
-    buffers = Buffers.__new__(Buffers, rec, own)
+    cdef Buffers buffers = Buffers.__new__(Buffers, rec, own)
     buffers.live(items)
-    buffers.share(items)
-    groups = {}
-    for key in buffers.begin:
-        head = root_of(buffers.root, key)
-        size = (buffers.size[key] + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
-        b, e = buffers.wide[key]
-        if head in groups:
-            first, last, most = groups[head]
-            b, e, size = min(b, first), max(e, last), max(size, most)
-        groups[head] = b, e, size
-    offsets, high = offsets_of(groups)
-    alone = sum([((<Slot>rec.slots[key]).nbytes + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT for key in buffers.begin])
-    return {key: offsets[root_of(buffers.root, key)] for key in buffers.begin}, high, alone
+    cdef list asking = [k for k in range(len(items)) if type(items[k]) is Call and (<Call>items[k]).scratch]
+    others = [(buffers.starts[k], buffers.starts[k] + 1, (<Call>items[k]).scratch) for k in asking]
+    others += [(buffers.starts[begin], buffers.starts[end], (<Slot>rec.slots[k]).nbytes) for k, begin, end in gradients]
+    best = None
+    for backwards in (False, True):
+        buffers.share(items, backwards)
+        heads, lives = buffers.lives()
+        offsets, high = packed(others + lives)
+        if best is None or high < best[0]:
+            best = high, offsets, dict(zip(heads, offsets[len(others):])), buffers.root
+    high, offsets, where, root = best
+    places = {key: where[root_of(root, key)] for key in buffers.begin}
+    places.update(zip([k for k, _, _ in gradients], offsets[len(asking):len(others)]))
+    return (places, dict(zip(asking, offsets)), high,
+            sum([aligned((<Slot>rec.slots[k]).nbytes) for k in places]) + sum([aligned((<Call>items[k]).scratch) for k in asking]))
 
 
-cdef tuple offsets_of(dict groups):
-    """(offset of each life, bytes of all)."""
-    cdef life_t* lives
+cdef inline int64_t aligned(int64_t nbytes) noexcept:
+    """Whole lines of the cache; what is smaller than one takes a power of two bytes, so that it lies in one."""
+    cdef int64_t room = LEAST
+    if nbytes >= LINE:
+        return (nbytes + LINE - 1) // LINE * LINE
+    while room < nbytes:
+        room *= 2
+    return room
+
+
+def packed(list lives not None):
+    """Finds places for buffers: (offsets, bytes of all). lives: (begin, end, bytes), which lives at all moments from `begin` up to
+    but not at `end`; one that does not end after it begins lives at all others, up to `end` and from `begin` on.
+
+    The largest first, each as low as it can lie. While that takes more than the most that lives at a moment, what lies on top gets
+    its place first in another try.
+    """
+    cdef list order = sorted(range(len(lives)), key=lambda k: (-lives[k][2], lives[k][0]))
+    cdef int64_t least = most_alive(lives)
+    best = None
+    for _ in range(min(TRIES, 1 + WORK // (len(lives) + 1))):
+        offsets, high, top = placed(lives, order)
+        if best is None or high < best[1]:
+            best = offsets, high
+        if high == least:
+            break
+        order.remove(top)
+        order.insert(0, top)
+    return best
+
+
+cdef int64_t most_alive(list lives) except -1:
+    """The most bytes that live at one moment: no packing takes less."""
+    cdef int64_t now = 0, most = 0, begin, end, nbytes
+    changes = {}
+    for begin, end, nbytes in lives:
+        nbytes = aligned(nbytes)
+        now += nbytes if begin >= end else 0        # alive at the first moment
+        changes[begin] = changes.get(begin, 0) + nbytes
+        changes[end] = changes.get(end, 0) - nbytes
+    most = now
+    for at in sorted(changes):
+        now += changes[at]
+        most = max(most, now)
+    return most
+
+
+cdef tuple placed(list lives, list order):
+    """(offsets, bytes of all, one that lies on top), with places given in this order."""
+    cdef life_t* found
     cdef life_t fresh
-    cdef int64_t offset, high = 0
+    cdef int64_t high = 0
     cdef int n = 0, k, j
-    offsets = {}
-    order = sorted(groups, key=lambda key: (-groups[key][2], groups[key][0]))
-    lives = <life_t*>PyMem_Malloc((len(order) + 1) * sizeof(life_t))
-    if lives == NULL:
+    offsets, top = [0] * len(lives), None
+    found = <life_t*>PyMem_Malloc((len(lives) + 1) * sizeof(life_t))
+    if found == NULL:
         raise MemoryError()
     try:
-        for key in order:
-            lives[n].begin, lives[n].end, lives[n].nbytes = groups[key]
-            offset = lowest(lives, n)
-            # keep the placed ones sorted by offset
-            k = n
-            while k > 0 and lives[k - 1].offset > offset:
+        for at in order:
+            fresh.begin, fresh.end, fresh.nbytes = lives[at]
+            fresh.nbytes = aligned(fresh.nbytes)
+            fresh.offset = lowest(found, n, &fresh)
+            k = n               # sorted by offset
+            while k > 0 and found[k - 1].offset > fresh.offset:
                 k -= 1
-            fresh = lives[n]
             for j in range(n, k, -1):
-                lives[j] = lives[j - 1]
-            lives[k] = fresh
-            lives[k].offset = offset
+                found[j] = found[j - 1]
+            found[k] = fresh
             n += 1
-            offsets[key] = offset
-            high = max(high, offset + groups[key][2])
+            offsets[at] = fresh.offset
+            if fresh.offset + fresh.nbytes > high:
+                high, top = fresh.offset + fresh.nbytes, at
     finally:
-        PyMem_Free(lives)
-    return offsets, high
+        PyMem_Free(found)
+    return offsets, high, top
 
 
-cdef int64_t lowest(const life_t* lives, int n) noexcept:
-    """The lowest offset at which the n-th life meets none of those before it, which are sorted by offset."""
-    cdef int64_t at = 0
+cdef int64_t lowest(const life_t* found, int n, const life_t* fresh) noexcept:
+    """The lowest offset at which it meets none of those found before."""
+    cdef int64_t at = 0, grain = min(fresh.nbytes, <int64_t>LINE)
     cdef int k
     for k in range(n):
-        if lives[k].end < lives[n].begin or lives[k].begin > lives[n].end:
+        if not meet(&found[k], fresh):
             continue
-        if at + lives[n].nbytes <= lives[k].offset:
+        if at + fresh.nbytes <= found[k].offset:
             break
-        if lives[k].offset + lives[k].nbytes > at:
-            at = lives[k].offset + lives[k].nbytes
+        at = max(at, (found[k].offset + found[k].nbytes + grain - 1) // grain * grain)
     return at
+
+
+cdef bint meet(const life_t* a, const life_t* b) noexcept:
+    if a.begin >= a.end and b.begin >= b.end:
+        return True
+    if a.begin >= a.end:
+        return b.begin < a.end or b.end > a.begin
+    if b.begin >= b.end:
+        return a.begin < b.end or a.end > b.begin
+    return a.begin < b.end and b.begin < a.end
 
 
 cdef object root_of(dict root, object key):

@@ -39,7 +39,9 @@ cdef class Target:
     cdef bint clears                # it becomes None
     cdef bint exclusive             # it gets memory that is part of nothing else: `mine`
     cdef bint reusable              # ... which may be written while it is still in .grad
+    cdef bint placed                # ... and lies in the arena
     cdef int64_t source, offset, nbytes     # source: of a new gradient, -1 where there is none
+    cdef int64_t free_from          # the call from which on the old gradient is gone
     cdef Layout layout
     cdef Tensor mine
 
@@ -64,7 +66,7 @@ cdef class Program:
     cdef own_t* own                 # of each exclusive target, once .grad holds what a replay leaves
     cdef range_t* ranges
     cdef int64_t* extents           # bytes of each argument
-    cdef int64_t ncalls, nhandles, nranges, nsources, fresh_at, nfresh, nmine
+    cdef int64_t ncalls, nviews, nhandles, nranges, nsources, fresh_at, nfresh, nmine
     cdef int64_t work               # elements of all operands
     cdef int nargs
     cdef Signature signature        # of the arguments
@@ -108,10 +110,12 @@ cdef class Program:
     cdef int install(self) except -1
     cdef bint unshared(self) noexcept
     cdef int own_gradients(self) except -1
+    cdef int renew(self, Target target) except -1
     cdef int run_calls(self, bint release) except -1
     cdef int64_t told(self, int64_t k) except -2
     cdef int run_until(self, int64_t at, int64_t end, bint release) except -1
     cdef int answer(self, int code, int64_t at) except -1
+    cdef int clear_gradients(self, int64_t at) except -1
     cdef list lock_streams(self)
     cdef object rebuilt(self, object spec, PyObject** args)
 

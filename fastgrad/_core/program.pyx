@@ -8,16 +8,18 @@ first-level cache.
 """
 
 cimport cython
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_Free
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 import os
 import time
 
 from .explain cimport explained, summary
 from .fuse cimport Group
+from .memory cimport exact_storage
 from .plan cimport Plan
 from .random cimport Generator, current, prepare
 from .record cimport EMPTY, UNREAD, Call, Operand, Slot, module_changes, overlaps, snapshot
@@ -47,6 +49,13 @@ def _forked():
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forked)
+
+
+cdef inline char* moved(char* data, Storage old, Storage new) noexcept:
+    """Where an address in one storage is in the other; what lies elsewhere stays there."""
+    if <char*>old.data <= data < <char*>old.data + old.nbytes:
+        return <char*>new.data + (data - <char*>old.data)
+    return data
 
 
 cdef int unlock(list bits) except -1:
@@ -329,7 +338,29 @@ cdef class Program:
         self.settled = False
         for target in self.targets:
             if target.exclusive and not target.free():
-                target.mine = target.made(new_storage(target.nbytes))
+                self.renew(target)
+        return 0
+
+    cdef int renew(self, Target target) except -1:
+        """Gives a gradient new memory, since somebody holds the old one. If that is part of the arena, the arena is theirs now: the
+        program goes on in another one, and leaves its gradients beside it from now on."""
+        cdef Target each
+        cdef list placed
+        cdef Storage arena
+        cdef int64_t k
+        if not target.placed:
+            target.mine = target.made(new_storage(target.nbytes))
+            return 0
+        placed = [each for each in self.targets if each.placed]
+        made = [each.made(new_storage(each.nbytes)) for each in placed]
+        arena = exact_storage(self.arena.nbytes)
+        for each, mine in zip(placed, made):
+            each.mine, each.placed = mine, False
+        for k in range(self.nviews):
+            self.views[k].data = moved(<char*>self.views[k].data, self.arena, arena)
+        for k in range(self.ncalls):
+            self.calls[k].scratch = moved(<char*>self.calls[k].scratch, self.arena, arena)
+        self.arena = arena
         return 0
 
     cdef int install(self) except -1:
@@ -402,13 +433,24 @@ cdef class Program:
             self.answer(code, at)
 
     cdef int answer(self, int code, int64_t at) except -1:
-        """Gives the call its scratch, so that it may run again; raises for any other code."""
+        """Raises for the code; but a call that asks for scratch, as it did not when recorded, gets it and may run again."""
         cdef Storage scratch
+        self.clear_gradients(at)
         if code != FG_ESCRATCH:
             raise_code((<Call>self.plan.calls[at]).op, code, &self.calls[at])
         scratch = new_storage(self.calls[at].value)
         self.kept.append(scratch)
         self.calls[at].scratch = scratch.data
+        return 0
+
+    cdef int clear_gradients(self, int64_t at) except -1:
+        """Leaves what the function itself would, should this call fail: no .grad where it has been cleared by then, since its memory
+        may hold something else. `install` puts the new one there."""
+        cdef Target target
+        for target in self.targets:
+            if target.entry == UNREAD and at >= target.free_from and target.leaf.grad is not None:
+                target.leaf.grad = None
+                change_epoch()
         return 0
 
     cdef list lock_streams(self):
@@ -462,5 +504,11 @@ cdef class Program:
                          f"{self.nhandles} tensors from outside; replayed {self.replays} times")
 
     def poison(self):
-        """Fills all buffers with the bits of nan: for tests that no kernel reads what a former replay left."""
+        """Fills all buffers with the bits of nan, but what is still in .grad: for tests that no kernel reads what a former replay
+        left."""
+        cdef Target target
+        cdef list kept = [(target, PyBytes_FromStringAndSize(<const char*>target.mine.storage.data, target.nbytes))
+                          for target in self.targets if target.placed and not (target.free_from == 0 and target.free())]
         memset(self.arena.data, 0xFF, <size_t>self.arena.nbytes)
+        for target, held in kept:
+            memcpy(target.mine.storage.data, <const char*>held, <size_t>target.nbytes)

@@ -42,6 +42,8 @@ cdef class Call:
     cdef Attrs attrs
     cdef object line
     cdef str phase                  # forward, backward or optimiser
+    cdef Py_ssize_t at              # how many calls came before it
+    cdef int64_t scratch            # bytes that its kernel asks for
 
     cdef tuple key(self)
 
@@ -58,6 +60,7 @@ cdef class Handle:
 cdef class GradSlot:
     cdef Leaf leaf
     cdef int entry
+    cdef Py_ssize_t at              # how many calls came before it was touched
     cdef Tensor found               # FULL: what was there
     cdef object final               # after finish: None, "same", or an Operand
 

@@ -188,6 +188,7 @@ cdef class Record:
         g = GradSlot.__new__(GradSlot)
         g.leaf = leaf
         g.entry = UNREAD
+        g.at = len(self.calls)
         if read:
             g.found = leaf.grad
             g.entry = EMPTY if leaf.grad is None else FULL
@@ -431,11 +432,17 @@ cdef int on_call(Op op, int common, PyObject** ys, int nys, PyObject** xs, int n
         ins.append(None if xs[i] == NULL else rec.operand(<Tensor>xs[i], False))
     for i in range(nys):
         outs.append(None if ys[i] == NULL else rec.operand(<Tensor>ys[i], True))
-    c.op, c.common, c.nout, c.attrs = op, common, nys, a
+    c.op, c.common, c.nout, c.attrs, c.at = op, common, nys, a, len(rec.calls)
     c.operands = outs + ins
     c.line = user_line()
     c.phase = "backward" if thread().runs else "optimiser" if op.family == "multi" else "forward"
     rec.calls.append(c)
+    return 0
+
+
+cdef int on_scratch(int64_t nbytes) except -1:
+    cdef list calls = listening().calls
+    (<Call>calls[len(calls) - 1]).scratch = nbytes
     return 0
 
 
@@ -496,6 +503,7 @@ def forbid_recorded(what):
 
 
 slots.record_call = on_call
+slots.record_scratch = on_scratch
 slots.record_operand = on_operand
 slots.record_gradient = on_gradient
 slots.record_plan = on_plan

@@ -2,20 +2,25 @@
 
 from libc.stdint cimport int64_t
 
-from .recorder cimport Record
+from .recorder cimport GradSlot, Record
 
 cdef class Schedule:
     cdef list calls             # Call, Group, or the index of the slot of a constant that is written here
     cdef list fixed             # calls that always give the same: they run once, when the program is made
     cdef int64_t commits        # from here on, calls that cannot fail and write only what is outside
     cdef dict places            # slot -> bytes from the arena's begin
+    cdef dict scratch           # position of a call -> bytes from the arena's begin
     cdef int64_t arena          # bytes
     cdef int64_t sum            # bytes of all buffers, had each its own
     cdef int dropped            # calls whose results nobody reads
     cdef int repeated           # calls whose results an earlier one has
     cdef set survivors          # slots that outlive the call
+    cdef set alone              # those that hold one gradient and no result
     cdef dict first_write       # slot -> position
-    cdef int64_t last_failure   # position of the last call that may fail, -1: none
+    cdef list failures          # (position, number in the record) of the calls that may fail
+
+    cdef int64_t free_from(self, GradSlot g) except -1
+    cdef bint reusable(self, GradSlot g) except -1
 
 cdef Schedule schedule(Record rec)
 cdef list members(object item)

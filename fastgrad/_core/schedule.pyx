@@ -11,25 +11,36 @@ from libc.stdint cimport int64_t
 
 from .fuse cimport Group, fused
 from .place cimport place
-from .record cimport CONSTANT, EXTERNAL, PRODUCT, Call, GradSlot, Operand, Slot, draws, may_fail, slots_of
+from .record cimport CONSTANT, EMPTY, EXTERNAL, FULL, PRODUCT, Call, GradSlot, Operand, Slot, draws, may_fail, slots_of
 from .recorder cimport Record
 from .simplify cimport folded, simplified
 from .tensor cimport *
+
+cdef enum:
+    INLINE = 64             # bytes: a gradient no larger lies in the object of its storage
 
 
 @cython.final
 cdef class Schedule:
     """The order and the places."""
 
+    cdef int64_t free_from(self, GradSlot g) except -1:
+        """The position from which on no old gradient is there, whatever fails: the function itself has cleared .grad by then."""
+        cdef int64_t at, number, position = 0
+        for at, number in self.failures:
+            if g.entry != EMPTY and number < g.at:
+                position = at + 1
+        return position
+
+    cdef bint reusable(self, GradSlot g) except -1:
+        """Whether the new gradient may be written where the one of the last replay lies."""
+        return g.entry != FULL and self.first_write.get((<Operand>g.final).slot, -1) >= self.free_from(g)
+
 
 cdef Schedule schedule(Record rec):
     cdef Schedule s = Schedule.__new__(Schedule)
-    cdef GradSlot g
     cdef list kept, main, commit
-    s.survivors = {slot for slot in rec.kept if (<Slot>rec.slots[slot]).kind >= PRODUCT}
-    for g in rec.grads.values():
-        if type(g.final) is Operand:
-            s.survivors.add((<Operand>g.final).slot)
+    cdef dict grads = find_survivors(rec, s)
     kept = wanted(rec, rec.calls, s.survivors)
     s.dropped = len(rec.calls) - len(kept)
     kept = simplified(rec, kept, s.survivors)
@@ -40,8 +51,29 @@ cdef Schedule schedule(Record rec):
     s.calls = with_constants(rec, main + commit)
     s.commits = len(s.calls) - len(commit)
     find_failures(s)
-    s.places, s.arena, s.sum = place(rec, s.calls, s.survivors, {k for c in s.fixed for k in slots_of(c, 0, (<Call>c).nout)})
+    s.places, s.scratch, s.arena, s.sum = place(
+        rec, s.calls, s.survivors, {k for c in s.fixed for k in slots_of(c, 0, (<Call>c).nout)},
+        [(slot, s.first_write[slot], s.free_from(g)) for slot, g in grads.items()
+         if slot in s.alone and (<Slot>rec.slots[slot]).nbytes > INLINE and s.reusable(g)])
     return s
+
+
+cdef dict find_survivors(Record rec, Schedule s):
+    """Returns the .grad slots that get a new gradient, by the slot in which it lies."""
+    cdef GradSlot g
+    cdef dict grads = {}
+    s.survivors = {slot for slot in rec.kept if (<Slot>rec.slots[slot]).kind >= PRODUCT}
+    s.alone = set()
+    for g in rec.grads.values():
+        if type(g.final) is Operand:
+            slot = (<Operand>g.final).slot
+            s.survivors.add(slot)
+            if slot in grads or slot in rec.results:
+                s.alone.discard(slot)
+            else:
+                s.alone.add(slot)
+            grads[slot] = g
+    return grads
 
 
 cdef list members(object item):
@@ -114,14 +146,13 @@ cdef list with_constants(Record rec, list items):
 cdef int find_failures(Schedule s) except -1:
     cdef int64_t at
     cdef Call c
-    s.first_write = {}
-    s.last_failure = -1
+    s.first_write, s.failures = {}, []
     for at in range(len(s.calls)):
         if type(s.calls[at]) is int:
             s.first_write.setdefault(s.calls[at], at)
         for c in members(s.calls[at]):
             if may_fail(c):
-                s.last_failure = at
+                s.failures.append((at, c.at))
             for k in slots_of(c, 0, c.nout):
                 s.first_write.setdefault(k, at)
     return 0

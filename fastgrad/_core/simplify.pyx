@@ -83,7 +83,8 @@ cdef Call renamed(Call c, dict same):
     if slots_of(c, 0, len(c.operands)).isdisjoint(same):
         return c
     d = Call.__new__(Call)
-    d.op, d.common, d.nout, d.attrs, d.line, d.operands = c.op, c.common, c.nout, c.attrs, c.line, []
+    d.op, d.common, d.nout, d.attrs = c.op, c.common, c.nout, c.attrs
+    d.line, d.phase, d.at, d.scratch, d.operands = c.line, c.phase, c.at, c.scratch, []
     for o in c.operands:
         if o is not None and o.slot in same:
             p = Operand.__new__(Operand)

@@ -195,6 +195,7 @@ cdef struct slots_t:
     object (*apply_prepared)(Op op, PyObject** xs, int n, Attrs a)
     # of the recorder, where the thread's RECORDED is set
     int (*record_call)(Op op, int common, PyObject** ys, int nys, PyObject** xs, int n, Attrs a) except -1   # before it runs
+    int (*record_scratch)(int64_t nbytes) except -1     # that it has asked for
     int (*record_operand)(Tensor t) except -1           # whose memory another Tensor is about to share
     int (*record_gradient)(Leaf leaf, bint read) except -1      # whose .grad is about to be read or only replaced
     int (*record_plan)(object plan) except -1           # of an optimiser, that is about to step

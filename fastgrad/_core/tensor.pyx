@@ -818,12 +818,16 @@ cdef int run_heard(Op op, int common, fg_call* c, int64_t work, PyObject** ys, i
     if fg_here().special & RECORDED:
         slots.record_call(op, common, ys, nys, xs, n, a)
     if not fg_here().special & WATCHED:
-        return run_call(op, c, work)
-    token = watch.kernel_begins(op, common, ys, nys, xs, n, a)
-    try:
-        return run_call(op, c, work)
-    finally:
-        watch.kernel_ends(token)
+        run_call(op, c, work)
+    else:
+        token = watch.kernel_begins(op, common, ys, nys, xs, n, a)
+        try:
+            run_call(op, c, work)
+        finally:
+            watch.kernel_ends(token)
+    if c.scratch != NULL and fg_here().special & RECORDED:
+        slots.record_scratch(c.value)
+    return 0
 
 
 # ---- what a recorder must hear of ----------------------------------------------------------------------------------
