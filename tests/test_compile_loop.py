@@ -55,7 +55,7 @@ class Accumulating(Net):  # .grad is None before every other call: two programs 
         return loss
 
 
-class Twice(Net):  # writes .grad before a call that may fail: runs call by call
+class Twice(Net):  # returns what is in .grad: runs call by call
     def step(self, x, y):
         self.opt.zero_grad()
         for k in (0, 2):
@@ -317,6 +317,8 @@ def test_a_step_that_fails_is_named_and_leaves_the_state_of_the_one_before(k):
     for each in list(zip(x.split(2), y.split(2), strict=True))[:k]:
         step(*each)
     y[2 * k + 1] = 9
+    with pytest.raises(IndexError, match="cross_entropy"):
+        step(x[2 * k : 2 * k + 2], y[2 * k : 2 * k + 2])  # its zero_grad() came first
     with pytest.raises(IndexError, match="cross_entropy") as caught:
         h.run((x, y), batch_size=2)
     assert f"in step {k} of run" in caught.value.__notes__[0]

@@ -173,20 +173,22 @@ def packed(list lives not None):
     """Finds places for buffers: (offsets, bytes of all). lives: (begin, end, bytes), which lives at all moments from `begin` up to
     but not at `end`; one that does not end after it begins lives at all others, up to `end` and from `begin` on.
 
-    The largest first, each as low as it can lie. While that takes more than the most that lives at a moment, what lies on top gets
-    its place first in another try.
+    The largest first, then the longest first, each as low as it can lie. While that takes more than the most that lives at a moment,
+    what lies on top gets its place first in another try.
     """
-    cdef list order = sorted(range(len(lives)), key=lambda k: (-lives[k][2], lives[k][0]))
+    cdef list order
     cdef int64_t least = most_alive(lives)
     best = None
-    for _ in range(min(TRIES, 1 + WORK // (len(lives) + 1))):
-        offsets, high, top = placed(lives, order)
-        if best is None or high < best[1]:
-            best = offsets, high
-        if high == least:
-            break
-        order.remove(top)
-        order.insert(0, top)
+    for key in (lambda k: (-lives[k][2], lives[k][0]), lambda k: (lives[k][0] < lives[k][1], lives[k][0] - lives[k][1], -lives[k][2])):
+        order = sorted(range(len(lives)), key=key)
+        for _ in range(min(TRIES, 1 + WORK // (len(lives) + 1))):
+            offsets, high, top = placed(lives, order)
+            if best is None or high < best[1]:
+                best = offsets, high
+            if high == least:
+                return best
+            order.remove(top)
+            order.insert(0, top)
     return best
 
 
