@@ -209,10 +209,20 @@ def test_memory_of_many_steps_is_flat():
 @pytest.mark.skipif(
     not os.access("/proc/self/clear_refs", os.W_OK), reason="the kernel does not reset the high-water mark"
 )
-def test_peak_memory_of_a_step_is_its_activations():
-    """Two activations of 2 MB and one gradient at a time; those of the parameters are written where they were."""
-    net = Net(512, (16, 1024, 16), "sgd")
-    assert 2e6 < memory.in_new_process("fastgrad", net) < 9e6
+@pytest.mark.parametrize("name", memory.OURS)
+def test_peak_memory_of_a_step_is_its_activations_and_gradients(name):
+    """An activation of 2 MB and its gradient; parameters, which are as large in all, have gradients, too."""
+    net = Net(512, (256, 1024, 256), "sgd")
+    assert 5e6 < memory.in_new_process(name, net) < 11e6
+
+
+@measures_memory
+@pytest.mark.parametrize("name", memory.OURS)
+def test_counted_memory_is_that_of_activations_and_gradients(name):
+    net = Net(512, (256, 1024, 256), "sgd")
+    least = 4 * (2 * net.batch * 1024 + 1024 * 256 + 1024)
+    assert least < memory.counted(name, net) < 1.5 * least
+    assert memory.counted(name, Net(8, (4, 4, 2), "adamw")) < 2000
 
 
 CHECK = Path(__file__).parents[1] / "benchmarks/bench_check.py"
