@@ -10,7 +10,7 @@ from .fuse cimport Group
 from .memory cimport exact_storage, foreign_storage
 from .program cimport PyWeakReference, Program, Result, Target, bind_t, handle_t, own_t, range_t
 from .random cimport current
-from .record cimport CONSTANT, EXTERNAL, UNREAD, Call, GradSlot, Handle, Operand, Slot, draws, layout_bytes, module_changes
+from .record cimport CONSTANT, EXTERNAL, Call, GradSlot, Handle, Operand, Slot, draws, layout_bytes, module_changes
 from .recorder cimport Record
 from .schedule cimport Schedule, members, schedule
 from .tensor cimport *
@@ -93,7 +93,6 @@ cdef int build_ranges(Program p) except -1:
 cdef dict build_sources(Program p, Record rec, Schedule s):
     """Numbers the memory that each replay finds anew: arguments, what is in .grad, what survives."""
     cdef Slot slot
-    cdef GradSlot g
     cdef dict source = {}
     p.nargs = len(rec.aliases)
     p.written = []
@@ -156,8 +155,8 @@ cdef int build_calls(Program p, Record rec, Schedule s, dict source) except -1:
             v = fill_group(p, &p.calls[at], item, binds, source, base, v)
         else:
             v = fill_call(p, &p.calls[at], item, binds, source, base, v)
-            if at in s.scratch:
-                p.calls[at].scratch = <char*>p.arena.data + <int64_t>s.scratch[at]
+            if -1 - at in s.places:
+                p.calls[at].scratch = <char*>p.arena.data + <int64_t>s.places[-1 - at]
     p.binds = <bind_t*>PyMem_Calloc(sum([len(b) for b in binds]) + 1, sizeof(bind_t))
     if p.binds == NULL:
         raise MemoryError()

@@ -18,8 +18,8 @@ from .tensor cimport *
 cdef enum:
     LINE = 64           # bytes, to which buffers are aligned
     LEAST = 8           # bytes of a buffer
-    TRIES = 20          # orders in which places are given, fewer where they would take longer than some milliseconds
-    WORK = 6000
+    TRIES = 20          # of each order of buffers; fewer where there are many, so that it takes some milliseconds at most
+    WORK = 300000       # pairs of buffers to be compared in all
 
 cdef struct life_t:
     int64_t begin, end, nbytes, offset
@@ -121,8 +121,8 @@ cdef class Buffers:
             break
         return 0
 
-    cdef tuple lives(self):
-        """(slots that have a place of their own, the lives of what lies there, as `packed` takes them)."""
+    cdef dict lives(self):
+        """Slot -> life, as `packed` takes it, of all that have a place of their own."""
         found = {}
         for key in self.begin:
             head = root_of(self.root, key)
@@ -133,7 +133,7 @@ cdef class Buffers:
                 first, last, most = found[head]
                 b, e, size = min(b, first), max(e, last), max(size, most)
             found[head] = b, e, size
-        return list(found), list(found.values())
+        return found
 
 
 cdef tuple place(Record rec, list items, set survivors, set fixed, list gradients):
@@ -141,22 +141,24 @@ cdef tuple place(Record rec, list items, set survivors, set fixed, list gradient
     cdef set own = {slot.index for slot in rec.slots if slot.index not in survivors and slot.index not in fixed
                     and (slot.kind == PRODUCT or (slot.kind == CONSTANT and slot.written))}
     cdef Buffers buffers = Buffers.__new__(Buffers, rec, own)
+    cdef dict lives, others = {}
+    cdef int64_t k
     buffers.live(items)
-    cdef list asking = [k for k in range(len(items)) if type(items[k]) is Call and (<Call>items[k]).scratch]
-    others = [(buffers.starts[k], buffers.starts[k] + 1, (<Call>items[k]).scratch) for k in asking]
-    others += [(buffers.starts[begin], buffers.starts[end], (<Slot>rec.slots[k]).nbytes) for k, begin, end in gradients]
+    for k in range(len(items)):
+        if type(items[k]) is Call and (<Call>items[k]).scratch:
+            others[-1 - k] = buffers.starts[k], buffers.starts[k] + 1, (<Call>items[k]).scratch
+    for key, begin, end in gradients:
+        others[key] = buffers.starts[begin], buffers.starts[end], (<Slot>rec.slots[key]).nbytes
     best = None
     for backwards in (False, True):
         buffers.share(items, backwards)
-        heads, lives = buffers.lives()
-        offsets, high = packed(others + lives)
+        lives = {**others, **buffers.lives()}
+        offsets, high = packed(list(lives.values()))
         if best is None or high < best[0]:
-            best = high, offsets, dict(zip(heads, offsets[len(others):])), buffers.root
-    high, offsets, where, root = best
-    places = {key: where[root_of(root, key)] for key in buffers.begin}
-    places.update(zip([k for k, _, _ in gradients], offsets[len(asking):len(others)]))
-    return (places, dict(zip(asking, offsets)), high,
-            sum([aligned((<Slot>rec.slots[k]).nbytes) for k in places]) + sum([aligned((<Call>items[k]).scratch) for k in asking]))
+            best = high, dict(zip(lives, offsets)), buffers.root
+    high, where, root = best
+    alone = [others[key][2] if key in others else (<Slot>rec.slots[key]).nbytes for key in [*buffers.begin, *others]]
+    return {key: where[root_of(root, key)] for key in [*buffers.begin, *others]}, high, sum([aligned(n) for n in alone])
 
 
 cdef inline int64_t aligned(int64_t nbytes) noexcept:
@@ -170,18 +172,20 @@ cdef inline int64_t aligned(int64_t nbytes) noexcept:
 
 
 def packed(list lives not None):
-    """Finds places for buffers: (offsets, bytes of all). lives: (begin, end, bytes), which lives at all moments from `begin` up to
-    but not at `end`; one that does not end after it begins lives at all others, up to `end` and from `begin` on.
+    """Finds places for buffers: (offsets, bytes of all).
 
-    The largest first, then the longest first, each as low as it can lie. While that takes more than the most that lives at a moment,
-    what lies on top gets its place first in another try.
+    lives: (begin, end, bytes), from the moment `begin` up to but not at `end`; with an end no later than its begin: at all
+    moments before the end, and from the begin on.
+
+    The largest first, then the longest first, each as low as it can lie. While that takes more than lives at any moment, what
+    lies on top gets its place first in another try.
     """
     cdef list order
     cdef int64_t least = most_alive(lives)
     best = None
-    for key in (lambda k: (-lives[k][2], lives[k][0]), lambda k: (lives[k][0] < lives[k][1], lives[k][0] - lives[k][1], -lives[k][2])):
-        order = sorted(range(len(lives)), key=key)
-        for _ in range(min(TRIES, 1 + WORK // (len(lives) + 1))):
+    for first in (largest, longest):
+        order = sorted(range(len(lives)), key=lambda k: first(*lives[k]))
+        for _ in range(min(TRIES, 1 + WORK // (1 + len(lives) ** 2))):
             offsets, high, top = placed(lives, order)
             if best is None or high < best[1]:
                 best = offsets, high
@@ -190,6 +194,14 @@ def packed(list lives not None):
             order.remove(top)
             order.insert(0, top)
     return best
+
+
+def largest(begin, end, nbytes):
+    return -nbytes, begin
+
+
+def longest(begin, end, nbytes):
+    return end > begin, begin - end, -nbytes
 
 
 cdef int64_t most_alive(list lives) except -1:

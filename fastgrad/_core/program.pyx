@@ -342,8 +342,8 @@ cdef class Program:
         return 0
 
     cdef int renew(self, Target target) except -1:
-        """Gives a gradient new memory, since somebody holds the old one. If that is part of the arena, the arena is theirs now: the
-        program goes on in another one, and leaves its gradients beside it from now on."""
+        """Gives a gradient new memory, since somebody holds the old one. If that is part of the arena, the arena is theirs now:
+        the program goes on in another one, and leaves its gradients beside it from now on."""
         cdef Target each
         cdef list placed
         cdef Storage arena
@@ -444,8 +444,8 @@ cdef class Program:
         return 0
 
     cdef int clear_gradients(self, int64_t at) except -1:
-        """Leaves what the function itself would, should this call fail: no .grad where it has been cleared by then, since its memory
-        may hold something else. `install` puts the new one there."""
+        """Leaves what the function itself would, should this call fail: no .grad where it has been cleared by then, since its
+        memory may hold something else. `install` puts the new one there."""
         cdef Target target
         for target in self.targets:
             if target.entry == UNREAD and at >= target.free_from and target.leaf.grad is not None:

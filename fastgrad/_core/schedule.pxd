@@ -8,8 +8,7 @@ cdef class Schedule:
     cdef list calls             # Call, Group, or the index of the slot of a constant that is written here
     cdef list fixed             # calls that always give the same: they run once, when the program is made
     cdef int64_t commits        # from here on, calls that cannot fail and write only what is outside
-    cdef dict places            # slot -> bytes from the arena's begin
-    cdef dict scratch           # position of a call -> bytes from the arena's begin
+    cdef dict places            # slot, or -1 - the position of a call for its scratch -> bytes from the arena's begin
     cdef int64_t arena          # bytes
     cdef int64_t sum            # bytes of all buffers, had each its own
     cdef int dropped            # calls whose results nobody reads

@@ -51,7 +51,7 @@ cdef Schedule schedule(Record rec):
     s.calls = with_constants(rec, main + commit)
     s.commits = len(s.calls) - len(commit)
     find_failures(s)
-    s.places, s.scratch, s.arena, s.sum = place(
+    s.places, s.arena, s.sum = place(
         rec, s.calls, s.survivors, {k for c in s.fixed for k in slots_of(c, 0, (<Call>c).nout)},
         [(slot, s.first_write[slot], s.free_from(g)) for slot, g in grads.items()
          if slot in s.alone and (<Slot>rec.slots[slot]).nbytes > INLINE and s.reusable(g)])

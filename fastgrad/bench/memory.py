@@ -50,7 +50,9 @@ def _system(context, run):
 
 
 def _count(context, run):
-    table = Table("counted memory", "Most bytes in use during a training step, as fastgrad counts them", list(OURS), "fastgrad")
+    table = Table(
+        "counted memory", "Most bytes in use during a training step, as fastgrad counts them", list(OURS), "fastgrad"
+    )
     table.note = "`memory_stats()` in a running training, without parameters, optimiser state and data."
     run.tables.append(table)
     nets = [net for net, *_ in SMALL] + [Net(row.net.batch, row.net.sizes, kind) for row in ROWS for kind in NAMES]
