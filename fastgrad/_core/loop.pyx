@@ -191,7 +191,7 @@ cdef class Rows:
 # ---- the loop ------------------------------------------------------------------------------------------------------
 
 cdef bint steady(Program p):
-    """Whether the program leaves .grad as its guards want to find it, and writes none before a call that may fail."""
+    """Whether the program leaves .grad as its guards want to find it, in memory that it may write again."""
     cdef Target target
     for target in p.targets:
         if target.exclusive:
