@@ -78,29 +78,30 @@ cdef class Buffers:
         self.starts.append(at)
         return 0
 
-    cdef int share(self, list items, bint backwards) except -1:
-        """Finds outputs that take the place of an input, of the last one that may be (`backwards`) or of the first."""
+    cdef int share(self, list items, bint backwards, bint over) except -1:
+        """Finds outputs that take the place of an input, of the last one that may be (`backwards`) or of the first; with `over`
+        also where a call only may write over an input: one place for both then lasts as long as both."""
         cdef int64_t at = 0
         self.root = {}
         for item in items:
             if type(item) is Group:
                 for c in (<Group>item).calls:
-                    self.share_one(c, at, item, backwards)
+                    self.share_one(c, at, item, backwards, over)
                     at += 1
                 continue
             if type(item) is Call:
-                self.share_one(item, at, None, backwards)
+                self.share_one(item, at, None, backwards, over)
             at += 1
         return 0
 
-    cdef int share_one(self, Call c, int64_t at, Group g, bint backwards) except -1:
+    cdef int share_one(self, Call c, int64_t at, Group g, bint backwards, bint over) except -1:
         cdef Operand out = c.operands[0], o
         cdef list read
         if out is None or out.slot not in self.own or self.begin[out.slot] != at:
             return 0
         if c.op.elementwise:
             read = c.operands[:0:-1] if backwards else c.operands[1:]
-        elif c.op.over >= 0 and c.nout == 1:
+        elif over and c.op.over >= 0 and c.nout == 1:
             read = [c.operands[1 + c.op.over]]
         else:
             return 0
@@ -150,8 +151,8 @@ cdef tuple place(Record rec, list items, set survivors, set fixed, list gradient
     for key, begin, end in gradients:
         others[key] = buffers.starts[begin], buffers.starts[end], (<Slot>rec.slots[key]).nbytes
     best = None
-    for backwards in (False, True):
-        buffers.share(items, backwards)
+    for backwards, over in ((False, True), (True, True), (False, False)):
+        buffers.share(items, backwards, over)
         lives = {**others, **buffers.lives()}
         offsets, high = packed(list(lives.values()))
         if best is None or high < best[0]:
