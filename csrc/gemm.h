@@ -9,93 +9,7 @@
  * as two registers is made dense, and a tile of c is accumulated in registers over the panel's depth. `a` is never
  * packed: single elements are broadcast from it, so its strides hardly matter. */
 
-#if defined(__GNUC__)
-typedef T FN(vec) __attribute__((vector_size(FG_VECTOR), aligned(sizeof(T)), may_alias));
-#else
-typedef T FN(vec); /* no vector types: the same code on scalars */
-#endif
-
-#ifndef LANES
-#define LANES ((int)(sizeof(FN(vec)) / sizeof(T)))
-/* A tile has as many rows of two vectors as leave registers for the operands. A panel of b takes 16 KiB. */
-#define ROWS (FG_VECTOR == 64 ? 8 : 6)
-#define DEPTH ((int)(16384 / (2 * sizeof(FN(vec)))))
-#endif
-
-/* c (+)= a b for `rows` rows of a and `vecs` vectors of columns, of which c has only `cols`; b must be readable over
- * the whole width. Then c += bias for each row, unless it is NULL. Inlined with constant rows and vecs, so that `sum`
- * lives in registers. */
-static ALWAYS_INLINE void FN(tile)(const int rows, const int vecs, int64_t k, const T *a, int64_t rsa, int64_t csa,
-                                   const T *b, int64_t ldb, T *c, int64_t ldc, int cols, int add, const T *bias) {
-    FN(vec) sum[8][2];
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vecs; v++) sum[r][v] = (FN(vec)){0};
-    for (int64_t p = 0; p < k; p++) {
-        const FN(vec) *row = (const FN(vec) *)(b + p * ldb);
-        /* Three pointers and two multiples of the stride: eight multiples would not fit the address registers. */
-        const T *column[3] = {a + p * csa, a + p * csa + 3 * rsa, a + p * csa + 6 * rsa};
-        for (int r = 0; r < rows; r++)
-            for (int v = 0; v < vecs; v++) sum[r][v] += column[r / 3][r % 3 * rsa] * row[v];
-    }
-    if (cols == vecs * LANES) {
-        for (int r = 0; r < rows; r++) {
-            FN(vec) *out = (FN(vec) *)(c + r * ldc);
-            for (int v = 0; v < vecs; v++) {
-                if (add) sum[r][v] += out[v];
-                if (bias) sum[r][v] += ((const FN(vec) *)bias)[v];
-                out[v] = sum[r][v];
-            }
-        }
-        return;
-    }
-    for (int r = 0; r < rows; r++) {
-        T out[2 * LANES];
-        for (int v = 0; v < vecs; v++) ((FN(vec) *)out)[v] = sum[r][v];
-        for (int j = 0; j < cols; j++) {
-            T sum_j = add ? c[r * ldc + j] + out[j] : out[j];
-            c[r * ldc + j] = bias ? sum_j + bias[j] : sum_j;
-        }
-    }
-}
-
-/* One panel of b against all rows of a, in tiles of nearly equal height. */
-#define TILE(R, V) \
-    case R: FN(tile)(R, V, k, a, rsa, csa, b, ldb, c, ldc, cols, add, bias); break
-#if FG_VECTOR == 64
-#define TALL_TILES(V) \
-    TILE(7, V);       \
-    TILE(8, V)
-#else
-#define TALL_TILES(V)
-#endif
-#define TILES(NAME, V)                                                                                                \
-    static FG_NOINLINE void NAME(int64_t m, int64_t k, const T *a, int64_t rsa, int64_t csa, const T *b, int64_t ldb, \
-                                 T *c, int64_t ldc, int cols, int add, const T *bias) {                               \
-        for (int64_t tiles = (m + ROWS - 1) / ROWS; tiles > 0; tiles--) {                                             \
-            int rows = (int)((m + tiles - 1) / tiles);                                                                \
-            switch (rows) {                                                                                           \
-                TILE(1, V);                                                                                           \
-                TILE(2, V);                                                                                           \
-                TILE(3, V);                                                                                           \
-                TILE(4, V);                                                                                           \
-                TILE(5, V);                                                                                           \
-                TILE(6, V);                                                                                           \
-                TALL_TILES(V);                                                                                        \
-            }                                                                                                         \
-            a += rows * rsa;                                                                                          \
-            c += rows * ldc;                                                                                          \
-            m -= rows;                                                                                                \
-        }                                                                                                             \
-    }
-TILES(FN(tiles_wide), 2)
-TILES(FN(tiles_narrow), 1)
-#undef TILES
-#undef TALL_TILES
-#undef TILE
-
 #if FG_SHUFFLE
-typedef T FN(quad) __attribute__((vector_size(4 * sizeof(T)), aligned(sizeof(T)), may_alias));
-
 /* The 4 x 4 block at `from`, transposed: two rounds of interleaving rows r and r + 2. */
 static ALWAYS_INLINE void FN(transpose)(const T *from, int64_t ldf, T *to, int64_t ldt) {
     FN(quad) r0 = *(const FN(quad) *)from, r1 = *(const FN(quad) *)(from + ldf);
@@ -187,32 +101,38 @@ static void FN(pack)(int64_t k, int cols, int width, const T *b, int64_t rsb, in
             for (int j = cols; j < width; j++) out[p * width + j] = 0;
 }
 
+/* `with`, as it goes with a part of c. */
+static inline const T *FN(part)(const T *with, int64_t row, int64_t column) {
+    return with ? with + row + column : NULL;
+}
+
 /* `count` full panels of b side by side: all of them for the rows of one tile, then for the next. Panel by panel, each
  * would walk down all rows of c, which may be as many pages: 54 us, this way 44, at 128 x 784 of depth 32. */
 static void FN(side_by_side)(int64_t count, int64_t m, int64_t k, const T *a, int64_t rsa, int64_t csa, const T *b,
-                             int64_t rsb, int64_t csb, T *c, int64_t ldc, int add, const T *bias) {
+                             int64_t rsb, int64_t csb, T *c, int64_t ldc, int how, const T *with) {
     enum { WIDTH = 2 * LANES };
     T panels[16384 / sizeof(T)];
     for (int64_t q = 0; q < count; q++)
         FN(pack)(k, WIDTH, WIDTH, b + q * WIDTH * csb, rsb, csb, panels + q * WIDTH * k);
     for (int64_t i = 0; i < m; i += ROWS)
         for (int64_t q = 0; q < count; q++)
-            FN(tiles_wide)(m - i < ROWS ? m - i : ROWS, k, a + i * rsa, rsa, csa, panels + q * WIDTH * k, WIDTH,
-                           c + i * ldc + q * WIDTH, ldc, WIDTH, add, bias ? bias + q * WIDTH : NULL);
+            FN(tiles)(2, m - i < ROWS ? m - i : ROWS, k, a + i * rsa, rsa, csa, panels + q * WIDTH * k, WIDTH,
+                      c + i * ldc + q * WIDTH, ldc, WIDTH, how, FN(part)(with, how & MASK ? i * ldc : 0, q * WIDTH));
 }
 
 static void FN(product)(int64_t m, int64_t n, int64_t k, const T *a, int64_t rsa, int64_t csa, const T *b, int64_t rsb,
-                        int64_t csb, T *c, int64_t ldc, int add, const T *bias) {
+                        int64_t csb, T *c, int64_t ldc, int how, const T *with) {
     T panel[16384 / sizeof(T)];
-    for (int64_t p = 0; p < k; p += DEPTH, add = 1) {
+    for (int64_t p = 0; p < k; p += DEPTH, how |= ADD) {
         int64_t depth = k - p < DEPTH ? k - p : DEPTH, room = DEPTH / depth;
-        const T *last = p + depth == k ? bias : NULL; /* added when the sums are whole */
+        int whole = p + depth == k, now = whole ? how : how & ADD; /* sums end when they are whole */
+        const T *last = whole ? with : NULL;
         for (int64_t j = 0; j < n;) {
             int64_t full = (n - j) / (2 * LANES);
             if (m > 64 && room > 1 && full > 1) {
                 int64_t count = full < room ? full : room;
                 FN(side_by_side)(count, m, depth, a + p * csa, rsa, csa, b + p * rsb + j * csb, rsb, csb, c + j, ldc,
-                                 add, last ? last + j : NULL);
+                                 now, FN(part)(last, 0, j));
                 j += count * 2 * LANES;
                 continue;
             }
@@ -225,8 +145,9 @@ static void FN(product)(int64_t m, int64_t n, int64_t k, const T *a, int64_t rsa
                 from = panel;
                 ld = width;
             }
-            (width == LANES ? FN(tiles_narrow) : FN(tiles_wide))(m, depth, a + p * csa, rsa, csa, from, ld, c + j, ldc,
-                                                                 cols, add, last ? last + j : NULL);
+            if (width == LANES)
+                FN(tiles)(1, m, depth, a + p * csa, rsa, csa, from, ld, c + j, ldc, cols, now, FN(part)(last, 0, j));
+            else FN(tiles)(2, m, depth, a + p * csa, rsa, csa, from, ld, c + j, ldc, cols, now, FN(part)(last, 0, j));
             j += cols;
         }
     }
@@ -249,9 +170,10 @@ static void FN(swapped)(int64_t m, int64_t n, int64_t k, const T *a, int64_t rsa
 /* Products with one row or of depth one: a step on a single sample has no others. They move as much data as they
  * multiply, so each operand is loaded once and nothing is packed. `vecs` is a constant where these are inlined. */
 
-/* c = x b for `vecs` vectors of columns, in enough chains of sums to hide the latency of an addition. */
+/* c = x b for `vecs` vectors of columns, in enough chains of sums to hide the latency of an addition; 0 where `mask` is not
+ * above 0, unless that is NULL. */
 static ALWAYS_INLINE void FN(row_panel)(const int vecs, int64_t k, const T *x, int64_t step, const T *b, int64_t ldb,
-                                        T *c) {
+                                        T *c, const T *mask) {
     const int ways = 8 / vecs;
     FN(vec) sum[8];
     int64_t p = 0;
@@ -264,6 +186,8 @@ static ALWAYS_INLINE void FN(row_panel)(const int vecs, int64_t k, const T *x, i
         for (int v = 0; v < vecs; v++) sum[v] += x[p * step] * ((const FN(vec) *)(b + p * ldb))[v];
     for (int w = ways / 2; w > 0; w /= 2)
         for (int q = 0; q < w * vecs; q++) sum[q] += sum[w * vecs + q];
+    if (mask)
+        for (int v = 0; v < vecs; v++) sum[v] = CLEARED(sum[v], (FN(vec)){0} >= ((const FN(vec) *)mask)[v]);
     for (int v = 0; v < vecs; v++) ((FN(vec) *)c)[v] = sum[v];
 }
 
@@ -291,8 +215,9 @@ static ALWAYS_INLINE void FN(outer_panel)(const int vecs, int64_t m, const T *a,
         left = n - j;                                                                         \
     }
 
-static void FN(row_times)(int64_t n, int64_t k, const T *x, int64_t step, const T *b, int64_t ldb, T *c) {
-    PANELS(FN(row_panel), k, x, step, b + j, ldb, c + j)
+static void FN(row_times)(int64_t n, int64_t k, const T *x, int64_t step, const T *b, int64_t ldb, T *c,
+                          const T *mask) {
+    PANELS(FN(row_panel), k, x, step, b + j, ldb, c + j, FN(part)(mask, 0, j))
 }
 
 /* c (+)= a b where k is 1. */
@@ -455,10 +380,11 @@ static inline int64_t FN(leading)(int64_t rows, int64_t cols, int64_t rs, int64_
     return 0;
 }
 
-/* c[m, n] (+)= a[m, k] b[k, n]; the elements of a row of c are adjacent, and c overlaps neither a nor b. Returns whether
- * a dense `bias` has been added to each row of c too: our own tiles do it while they hold a sum in registers. */
+/* c[m, n] = a[m, k] b[k, n]; the elements of a row of c are adjacent, and c overlaps neither a nor b. Returns whether c has
+ * ended as `how` says: our own tiles do it while they hold a sum in registers, a row times a matrix does MASK. All others do no more than ADD. */
 static int FN(gemm_with)(int64_t m, int64_t n, int64_t k, const T *a, int64_t rsa, int64_t csa, const T *b, int64_t rsb,
-                         int64_t csb, T *c, int64_t ldc, int add, const T *bias) {
+                         int64_t csb, T *c, int64_t ldc, int how, const T *with) {
+    const int add = how & ADD;
     if (m == 0 || n == 0) return 0;
     if (k == 0) {
         if (!add)
@@ -474,8 +400,8 @@ static int FN(gemm_with)(int64_t m, int64_t n, int64_t k, const T *a, int64_t rs
         return 0;
     }
     if (m == 1 && csb == 1 && n >= LANES && n * k < 65536 && !add) {
-        FN(row_times)(n, k, a, csa, b, rsb, c);
-        return 0;
+        FN(row_times)(n, k, a, csa, b, rsb, c, how & MASK ? with : NULL);
+        return how == MASK;
     }
 #if FG_SHUFFLE
     if (m == 1 && (csa == 1 || k == 1) && rsb == 1 && n * k < 65536) {
@@ -496,11 +422,20 @@ static int FN(gemm_with)(int64_t m, int64_t n, int64_t k, const T *a, int64_t rs
     int ta, tb;
     int64_t lda = FN(leading)(m, k, rsa, csa, &ta), ldb = FN(leading)(k, n, rsb, csb, &tb);
     if (lda && ldb && !FN(ours)(m, n, k, tb) && BLAS(ta, tb, m, n, k, a, lda, b, ldb, (T)add, c, ldc)) return 0;
-    FN(product)(m, n, k, a, rsa, csa, b, rsb, csb, c, ldc, add, bias);
-    return bias != NULL;
+    FN(product)(m, n, k, a, rsa, csa, b, rsb, csb, c, ldc, how, with);
+    return 1;
 }
 
 static void FN(gemm)(int64_t m, int64_t n, int64_t k, const T *a, int64_t rsa, int64_t csa, const T *b, int64_t rsb,
                      int64_t csb, T *c, int64_t ldc, int add) {
     FN(gemm_with)(m, n, k, a, rsa, csa, b, rsb, csb, c, ldc, add, NULL);
 }
+
+/* The same to the end that `how` says; c is dense. */
+static void FN(gemm_to_end)(int64_t m, int64_t n, int64_t k, const T *a, int64_t rsa, int64_t csa, const T *b,
+                            int64_t rsb, int64_t csb, T *c, int how, const T *with) {
+    int done = FN(gemm_with)(m, n, k, a, rsa, csa, b, rsb, csb, c, n, how, with);
+    if (how && !done) FN(activate)(1, m * n, c, 0, how, with);
+}
+
+#undef CLEARED

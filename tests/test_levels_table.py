@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fastgrad._core.table import pairs
 
 import fastgrad as fg
 from fastgrad import func as F
@@ -221,7 +222,8 @@ def test_kinds_say_most_tangents():
 
 
 def test_every_op_of_the_table_runs_in_a_batch():
-    """All but what draws, which asks its vmap how, and what works on gradients or has shapes that depend on values."""
+    """All but what draws, which asks its vmap how, what works on gradients or has shapes that depend on values, and the ops
+    that join two others, which run in programs alone."""
     without = {
         name
         for name, op in table.RECORDS.items()
@@ -230,4 +232,5 @@ def test_every_op_of_the_table_runs_in_a_batch():
         and not (op.shape == "SAME" and op.nin == 1 and not op.dense)
     }
     drawn = {name for name in without if table.RECORDS[name].family == "random"}
-    assert without - drawn == {"nonzero", "grad_norm"}
+    joined = {op.name for op in pairs.values()}
+    assert without - drawn - joined == {"nonzero", "grad_norm"}

@@ -243,9 +243,9 @@ def test_a_compiled_step_shows_its_calls():
     assert "3 compiled steps are not in this" in str(prof.memory()) and prof.memory().replays == 3
     assert compiled.replays == replays + 3
     kernels = rows(prof, "kernel")
-    assert kernels["linear"].calls == kernels["linear_vjp"].calls == 6
-    assert kernels["linear"].flops == 3 * (2 * 10 * 8 * 16 + 2 * 10 * 16 * 4)
-    assert kernels["linear_vjp"].flops == 3 * (2 * 10 * 8 * 16 + 2 * 2 * 10 * 16 * 4)
+    assert all(kernels[name].calls == 3 for name in ("linear + relu", "linear", "linear_vjp + relu_vjp", "linear_vjp"))
+    assert kernels["linear"].flops == 3 * 2 * 10 * 16 * 4
+    assert kernels["linear_vjp"].flops == 3 * 2 * 10 * 8 * 16
     assert kernels["linear"].backward == 0 < kernels["linear"].forward
     paired = rows(prof, "op")
     assert paired["linear"].forward > 0 and paired["linear"].backward > 0 and paired["sgd_"].other > 0

@@ -110,9 +110,9 @@ cdef class Explained:
         self.moved += moved
         what = f"{shapes(c.operands[:c.nout])} <- {shapes(c.operands[c.nout:])}"
         costs = f"{amount(flops, 'flop')}, {amount(moved, 'B')} -> {self.places(c, private)}"
-        room = max(20, WIDTH - 28 - len(costs))
+        room = max(20, WIDTH - 29 - len(costs))
         what = what if len(what) <= room else what[:room - 3] + "..."
-        self.lines.append(f"{number:>4}  {c.op.name:<20} {what}  {costs}  ({line_text(c.line)})")
+        self.lines.append(f"{number:>4}  {c.op.name:<21} {what}  {costs}  ({line_text(c.line)})")
         return 0
 
     cdef int group(self, int64_t number, Group g) except -1:
@@ -142,7 +142,7 @@ cdef str explained(Record rec, Schedule s, str more):
             e.call(str(at), item, -1, set())
     what = "temporaries" if s.survivors.isdisjoint(s.places) else "temporaries and gradients"
     head = (f"{calls} calls, {len(s.calls) - s.commits} of them after all that can fail, {fused} of them fused; left out: "
-            f"{s.dropped} unused, {s.repeated} repeated, {len(s.fixed)} constant\n"
+            f"{s.dropped} unused, {s.repeated} repeated, {len(s.fixed)} constant, {s.joined} done by the call before\n"
             f"in all {amount(e.flops, 'flop')} and {amount(e.moved, 'B')}; {what} in {amount(s.arena, 'B')}, one by one "
             f"{amount(s.sum, 'B')}; {more}")
     return "\n".join([head, *e.lines])

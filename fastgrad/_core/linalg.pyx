@@ -6,6 +6,8 @@ layouts to the product instead of making transposed views, and the bias costs no
 
 from cpython.object cimport PyObject
 
+from functools import partial
+
 from .memory cimport Attrs, Layout
 from .shape cimport swapped
 from .table cimport give, shape_rule
@@ -13,7 +15,7 @@ from .tensor cimport *
 
 from ._blas import choose
 from ._errors import DTypeError, ShapeError
-from .table import MULTILINEAR, composed, joint, op, publish
+from .table import MULTILINEAR, NONE, composed, elements, joint, op, publish
 
 choose()
 
@@ -243,6 +245,27 @@ cdef Op LINEAR = op(
     batch=lambda a, size, which, xs: linear_batch(a, size, which, xs),
     flops=lambda a, x, w, b=None: matmul_flops(None, x, w[::-1]),
     numpy=linear_numpy, doc="x weight^T + bias.")
+
+
+# ---- products and the activation after them: in programs (epilogue.pyx) ---------------------------------------------
+
+def ended_flops(Op first, a, *shapes):
+    """Those of the product and one for each of its outputs, which is the sum of k products."""
+    n = first.flops(a, *shapes[:first.nin])
+    return n + (n // (2 * max(1, shapes[0][len(shapes[0]) - 1])) if first.nin == len(shapes) else elements(shapes[first.nin]))
+
+
+def ended(Op first, str then, shape, str dtype):
+    """Records the op that does `first` and `then`."""
+    op(f"{first.name} + {then}", joins=(first.name, then), kernel=f"{first.name}_{then}", shape=shape, dtype=dtype, vjp=NONE,
+       outputs=first.outputs, family="linalg", flops=partial(ended_flops, first),
+       doc=f"{first.name}, and {then} of what it gives while that is in a register or was just stored.")
+
+
+ended(MATMUL, "relu", "MATMUL", "TT->T")
+ended(MATMUL, "relu_vjp", "MATMUL", "TTT->T")
+ended(LINEAR, "relu", shape_rule(infer_linear), "TTT->T")
+ended(LINEAR_VJP, "relu_vjp", shape_rule(infer_linear_vjp), "TTTT->TTT")
 
 
 @publish(method=False)

@@ -13,6 +13,7 @@ cdef class Schedule:
     cdef int64_t sum            # bytes of all buffers, had each its own
     cdef int dropped            # calls whose results nobody reads
     cdef int repeated           # calls whose results an earlier one has
+    cdef int joined             # calls that another one does with its own
     cdef set survivors          # slots that outlive the call
     cdef set alone              # those that hold one gradient and no result
     cdef dict first_write       # slot -> position

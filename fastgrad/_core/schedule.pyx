@@ -1,14 +1,16 @@
 """Which calls of a record a program keeps, and in which order.
 
 A call is dropped where nothing reads what it writes, where an earlier one has computed the same, and where all it reads is
-constant. A call that writes only memory from outside (a running statistic, a parameter) and cannot fail waits until all that can
-fail is done, unless another call depends on it in between: a replay that fails leaves parameters unchanged. Pointwise calls of
-one shape are gathered (fuse.pyx). Then buffers get their places (place.pyx).
+constant; what only ends a product becomes part of the product's call (epilogue.pyx). A call that writes only memory from outside
+(a running statistic, a parameter) and cannot fail waits until all that can fail is done, unless another call depends on it in
+between: a replay that fails leaves parameters unchanged. Pointwise calls of one shape are gathered (fuse.pyx). Then buffers get
+their places (place.pyx).
 """
 
 cimport cython
 from libc.stdint cimport int64_t
 
+from .epilogue cimport joined
 from .fuse cimport Group, fused
 from .place cimport place
 from .record cimport CONSTANT, EMPTY, EXTERNAL, FULL, PRODUCT, Call, GradSlot, Operand, Slot, draws, may_fail, slots_of
@@ -39,13 +41,15 @@ cdef class Schedule:
 
 cdef Schedule schedule(Record rec):
     cdef Schedule s = Schedule.__new__(Schedule)
-    cdef list kept, main, commit
+    cdef list kept, others, main, commit
     cdef dict grads = find_survivors(rec, s)
     kept = wanted(rec, rec.calls, s.survivors)
     s.dropped = len(rec.calls) - len(kept)
     kept = simplified(rec, kept, s.survivors)
     s.repeated = len(rec.calls) - len(kept) - s.dropped
-    s.fixed, kept = folded(rec, kept, s.survivors)
+    s.fixed, others = folded(rec, kept, s.survivors)
+    kept = joined(rec, others, s.survivors)
+    s.joined = len(others) - len(kept)
     main, commit = committed(rec, kept)
     main, commit = fused(rec, main, commit, s.survivors), fused(rec, commit, main, s.survivors)
     s.calls = with_constants(rec, main + commit)

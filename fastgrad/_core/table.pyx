@@ -33,6 +33,8 @@ PATTERN = "pattern"             # as ROWS, and attrs.stride walks over whole ten
 
 REQUIRED = object()
 
+pairs = {}                      # (name, name) -> the op that joins these two
+
 
 class composed:
     """Marks a batch rule that gives the op in simpler ones, ``rule(a, *xs)``; what it returns NotImplemented for is ROWS."""
@@ -60,7 +62,7 @@ LETTERS = {"i": FG_I64, "b": FG_BOOL, "f": FG_F32, "d": FG_F64}
 
 
 def op(name, *, shape, dtype, vjp=REQUIRED, jvp=None, batch=None, kernel=None, outputs=1, aux=0, dense=False,
-       over=-1, keeps_history=False, flops=None, numpy=None, sample=None, doc=None, family=None, public=""):
+       over=-1, keeps_history=False, joins=None, flops=None, numpy=None, sample=None, doc=None, family=None, public=""):
     """Adds a record to the table and returns it.
 
     name      the op's name, PyTorch's where it has one.
@@ -85,6 +87,9 @@ def op(name, *, shape, dtype, vjp=REQUIRED, jvp=None, batch=None, kernel=None, o
     outputs   how many outputs the kernel has; the last `aux` of them are for the rules only.
     dense     the kernel wants dense inputs; the core copies others.
     over      the input that the kernel may write its output over: backward does where nobody asks for that save again.
+    joins     the names of two ops: it does the first and then, to its first output, the second, which is elementwise, has no
+              attributes, and whose other inputs follow those of the first, dense as that output. Programs take it for the two
+              where nobody else reads what lies between (epilogue.pyx); nobody else does, so it has no derivative.
     flops     function of (attrs, *shapes), or a number per output element; a reduction's is one per input element if not given.
     numpy     the op in NumPy, as an expression in the inputs x0, x1, ... (a tuple: one for each output), or a function of
               (attrs, *shapes) that returns it. Braces hold attributes: {f0} {i0} {axis} {shape}; {over}: the axes of a
@@ -125,6 +130,8 @@ def op(name, *, shape, dtype, vjp=REQUIRED, jvp=None, batch=None, kernel=None, o
     o.fast_out = -1 if o.out_kind[0] <= D_REAL else o.out_fixed[0]
     if o.out_kind[0] not in (D_COMMON, D_REAL, D_FIXED):
         o.elementwise = False
+    if joins is not None:
+        pairs[joins] = o
     publish_op(o, public)
     return o
 
