@@ -2554,7 +2554,7 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     fastgrad.Size([2, 4])
     """
 def module_changed() -> Tensor:
-    """Says that an attribute of a module that a compiled function has called was assigned."""
+    """Says that an attribute of a module that a compiled function has called was assigned, or a hook registered or removed."""
 def module_replaced(module) -> Tensor:
     """Says that attributes of a module are about to be others for a while: a compiled function depends on those it has now."""
 def moveaxis(input: Tensor, source, destination) -> Tensor:

@@ -158,6 +158,10 @@ cdef object call_unwatched(object module, tuple args, dict kwargs):
 cdef class Callable:
     """The base of `nn.Module`: has no fields, so that a subclass copies, pickles and inherits as any Python class does."""
 
+    def __cinit__(self, *args, **kwargs):
+        if hooked >= WATCHER and thread().special & RECORDED:
+            slots.record_module(self)
+
     def __call__(self, *args, **kwargs):
         if hooked:
             if hooked >= WATCHER:

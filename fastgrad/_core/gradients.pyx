@@ -8,6 +8,7 @@ from .tensor cimport *
 from .views cimport settle
 
 from ._errors import ShapeError
+from .record import module_changed
 from .tensor import install
 
 
@@ -242,6 +243,7 @@ class RemovableHandle:
     def remove(self):
         """Takes the hook away; nothing if it is gone already."""
         self._hooks[:] = [h for h in self._hooks if h[1] != self._number]
+        module_changed()
 
     def __enter__(self):
         return self
@@ -269,6 +271,8 @@ def register_hook(Tensor self not None, hook):
         extra.hooks = []
     hook_number += 1
     extra.hooks.append((self.at, hook_number, hook))
+    if self.node.state & N_LEAF:
+        module_changed()        # compiled functions depend on it as on a module's
     return RemovableHandle(extra.hooks, hook_number)
 
 

@@ -9,6 +9,8 @@ import os
 import struct
 import sys
 
+import numpy as np
+
 from .random cimport Generator
 from .tensor cimport *
 
@@ -50,15 +52,37 @@ cdef object frozen(object v):
         return t, tuple([(frozen(k), frozen(x)) for k, x in v.items()])
     if t is slice:
         return t, (frozen(v.start), frozen(v.stop), frozen(v.step))
+    if t is complex:
+        return t, struct.pack("dd", v.real, v.imag)
+    if t is range:
+        return t, (v.start, v.stop, v.step)
+    if t is frozenset:
+        return t, frozenset([frozen(x) for x in v])
+    if isinstance(v, np.generic):
+        return t, v.tobytes()
     return t, id(v)
 
 
 cdef tuple UNWATCHED = ("_watched", "_chain", "_hooks")
 
 
-cdef object snapshot(object module):
-    """The attributes of a module, as far as a program depends on them."""
-    return tuple([(name, frozen(value)) for name, value in module.__dict__.items() if name not in UNWATCHED])
+cdef object snapshot(object watched):
+    """The attributes of a module and its hooks, as far as a program depends on them; of a leaf its hooks."""
+    if type(watched) is Leaf:
+        return hook_numbers(watched)
+    found = [(name, frozen(value)) for name, value in watched.__dict__.items() if name not in UNWATCHED]
+    hooks = watched._hooks
+    if hooks is not None:
+        numbers = tuple([tuple(getattr(hooks, kind)) for kind in hooks.__slots__])
+        if any(numbers):
+            found.append(("(its hooks)", numbers))
+    return tuple(found)
+
+
+cdef tuple hook_numbers(Leaf leaf):
+    if leaf.extra is None or not leaf.extra.hooks:
+        return ()
+    return (("(the hooks of a parameter)", tuple([number for _, number, _ in leaf.extra.hooks])),)
 
 
 cdef int64_t changes = 0        # of attributes of modules that a record has seen
@@ -69,7 +93,7 @@ cdef int64_t module_changes() noexcept:
 
 
 def module_changed():
-    """Says that an attribute of a module that a compiled function has called was assigned."""
+    """Says that an attribute of a module that a compiled function has called was assigned, or a hook registered or removed."""
     global changes
     changes += 1
     change_epoch()
@@ -187,12 +211,28 @@ cdef object final_key(object final):
     return (<Operand>final).key() if type(final) is Operand else final
 
 
+@cython.final
+cdef class Same:
+    """What is equal to itself alone. It is held: another one may not come to lie where it was."""
+
+    cdef object x
+
+    def __eq__(self, other):
+        return type(other) is Same and (<Same>other).x is self.x
+
+
 cdef object spec_key(object spec):
+    cdef Same same
     if type(spec) is Operand:
         return (<Operand>spec).key()
     if spec[0] == "static":
-        return frozen(spec[1])
-    return (spec[0], spec[1], frozen(spec[2]) if spec[0] == "dict" else None,
+        key = frozen(spec[1])
+        if type(spec[1]) is int or key != (type(spec[1]), id(spec[1])):
+            return key
+        same = Same.__new__(Same)
+        same.x = spec[1]
+        return type(spec[1]), same
+    return (spec[0], spec[1], frozen(tuple(spec[2])) if spec[0] == "dict" else None,
             tuple([spec_key(x) for x in spec[len(spec) - 1]]))
 
 
@@ -200,6 +240,9 @@ cdef str first_difference(list slots, list calls, tuple key, list slots2, list c
     """In words, where what is given second first differs from the record before."""
     cdef Slot s, t
     cdef Call c
+    turned = another_turn(calls, calls2)
+    if turned is not None:
+        return turned
     for (s, t) in zip(slots, slots2):
         if slot_key(s) == slot_key(t):
             continue
@@ -215,16 +258,56 @@ cdef str first_difference(list slots, list calls, tuple key, list slots2, list c
         return f"what is used at {where} is another kind of tensor in each call"
     for c, d in zip(calls, calls2):
         if c.key() != (<Call>d).key():
-            return (f"{c.op.name} at {line_text(c.line)} became {(<Call>d).op.name} at {line_text((<Call>d).line)}, or its "
-                    f"operands or attributes differ")
-    if len(calls) != len(calls2):
-        return f"one call ran {len(calls)} kernels, the next {len(calls2)}"
-    names = ("tensors", "operations", "tensors from outside", ".grad slots", "the result", "which tensors share memory",
-             "modules", "optimisers")
+            return f"the operands or attributes of {c.op.name} at {line_text((<Call>d).line)} differ from call to call"
+    if key[RESULT] != key2[RESULT]:
+        return another_result(key[RESULT], key2[RESULT], "")
+    if key[MODULES] != key2[MODULES]:
+        for x, y in zip(key[MODULES], key2[MODULES]):
+            if x != y:
+                return (f"an attribute of a module, {changed_name(x, y)}, differs from call to call; return a tensor instead of "
+                        f"keeping it there, pass a number as an argument")
+        return "the modules that are called differ from call to call; make them outside"
+    names = ("tensors", "operations", "tensors from outside", ".grad slots", "", "which tensors share memory", "",
+             "optimisers", "what an optimiser keeps, made anew each time (make the optimiser outside),")
     for name, x, y in zip(names, key, key2):
         if x != y:
-            return f"{name} differ from call to call"
+            return f"{name} differ{'s' if name.startswith('what') else ''} from call to call"
     return "nothing differs"
+
+
+cdef enum:              # where in a record's key
+    RESULT = 4
+    MODULES = 6
+
+
+cdef str another_turn(list calls, list calls2):
+    """In words, where one call went on to another operation than the call before; None where both ran the same ones."""
+    cdef Call c, d
+    cdef Py_ssize_t k
+    for k in range(max(len(calls), len(calls2))):
+        c = calls[k] if k < len(calls) else None
+        d = calls2[k] if k < len(calls2) else None
+        if c is None or d is None or c.op is not d.op or line_text(c.line) != line_text(d.line):
+            return (f"a choice that Python makes: one call {went_on(c)}, the next {went_on(d)}; pass what it depends on as an "
+                    f"argument")
+    return None
+
+
+cdef str went_on(Call c):
+    return "was over" if c is None else f"went on to {c.op.name} at {line_text(c.line)}"
+
+
+cdef str another_result(object a, object b, str place):
+    """In words, where the structure of one result differs from another; both as spec_key gives them."""
+    if a[0] == b[0] and a[0] in ("items", "dict") and a[1:3] == b[1:3] and len(a[3]) == len(b[3]):
+        names = [name for _, name in a[2][1]] if a[0] == "dict" else range(len(a[3]))
+        for name, x, y in zip(names, a[3], b[3]):
+            if x != y:
+                return another_result(x, y, f"{place}[{name!r}]")
+    if isinstance(a[0], type) and a[0] is b[0]:
+        return (f"the result{place}, a Python {a[0].__name__}, is another one in each call and would be frozen; return tensors, "
+                f"and tuples, lists and dictionaries of them")
+    return f"the result{place} differs from call to call in its structure, or in which memory it is"
 
 
 cdef str changed_name(tuple before, tuple after):

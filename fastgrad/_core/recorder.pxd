@@ -11,12 +11,15 @@ cdef class Record:
     cdef dict by_birth, handles, grads, modules, plans
     cdef dict kept                  # slot -> Storage that outlives the call
     cdef set results                # slots of results
+    cdef set young                  # ids of modules that were made in the call
     cdef dict known                 # id of a plan -> its changes when the call began
     cdef uint64_t world
     cdef str broken                 # why there can be no program of it, nor of any like it
     cdef str loose                  # memory from outside that no tensor there holds any more
     cdef tuple key
     cdef object spec, state
+    cdef bint planned               # the step that is about to run has a plan
+    cdef bint begins                # an optimiser took a step without one: it may have made state
     cdef bint lenient
     cdef int recording, inference
 
@@ -41,5 +44,5 @@ cdef class Record:
     cdef tuple overlapping(self)
     cdef int release(self) except -1
 
-cdef object collected(object kind, list items)      # of a result's type
+cdef object collected(object kind, list items, object names=*)      # of a result's type
 cdef str difference(Record a, Record b)

@@ -16,6 +16,7 @@ from libc.stdint cimport int64_t
 
 import gc
 import weakref
+from functools import partial
 
 from .call cimport expect_watcher
 from .memory cimport births, forget_notes, foreign_storage, lives, note
@@ -45,7 +46,7 @@ cdef class Record:
         self.lenient = lenient
         self.slots, self.calls, self.aliases, self.escaped = [], [], [], []
         self.by_birth, self.handles, self.grads, self.modules, self.plans, self.kept = {}, {}, {}, {}, {}, {}
-        self.results = set()
+        self.results, self.young = set(), set()
 
     cdef list arguments(self, list tensors):
         """The tensors as the function gets them: other tensors over other storages of the same memory, so that an argument is
@@ -115,7 +116,7 @@ cdef class Record:
         for s in self.slots:
             s.storage = None
             s.path = None
-        self.handles, self.grads, self.kept = {}, {}, {}
+        self.handles, self.grads, self.kept, self.modules = {}, {}, {}, {}
         self.spec = None
         self.aliases = []
         return 0
@@ -213,10 +214,10 @@ cdef class Record:
         if type(r) is Tensor:
             t = <Tensor>r
             settle(t)
-            if t.flags & REQUIRES_GRAD and not t.node.state & (N_LEAF | N_FREED):
-                self.refuse(f"returning a tensor whose graph has not been differentiated (the result{place})",
-                            "return x.detach(), or call backward() inside")
             o = self.operand(t, False)
+            if t.flags & REQUIRES_GRAD and not t.node.state & (N_LEAF | N_FREED):
+                self.refuse(f"returning a tensor whose graph has not been differentiated (the result{place}, made at "
+                            f"{line_text((<Slot>self.slots[o.slot]).line)})", "return x.detach(), or call backward() inside")
             self.kept[o.slot] = t.storage
             return o
         if isinstance(r, (tuple, list)):
@@ -242,18 +243,26 @@ cdef class Record:
         self.finish_grads()
         self.loosen()
         self.drop_paths()
-        self.judge()
-        self.state = (self.recording, self.inference, tuple(self.modules), self.world,
+        overlapping = self.overlapping()
+        self.state = (self.recording, self.inference, self.world,
+                      tuple([(key, dict(snap).get("training")) for key, (_, snap) in self.modules.items()]),
+                      tuple([pair for pair in overlapping if pair[1] < len(self.aliases)]),
                       tuple([(key, (<GradSlot>g).entry) for key, g in self.grads.items()]))
+        for h in self.handles.values():
+            if h.leaf is not None:
+                self.modules[<size_t><void*>h.leaf] = partial(itself, h.leaf), snapshot(h.leaf)
+        self.judge()
         self.key = (
             tuple([slot_key(s) for s in self.slots]),
             tuple([c.key() for c in self.calls]),
             tuple([handle_key(h) for h in self.handles.values()]),
             tuple([(key, final_key(g.final)) for key, g in self.grads.items()]),
             spec_key(self.spec),
-            self.overlapping(),
+            overlapping,
             tuple([snap for _, snap in self.modules.values()]),
             tuple(self.plans),
+            # State that an optimiser made for itself is no side effect that repeats: the next call finds it.
+            object() if self.begins and self.escaped else None,
         )
         return None
 
@@ -377,6 +386,10 @@ cdef class Record:
         return rebuild(self.spec, self, roots)
 
 
+def itself(x):
+    return x
+
+
 cdef bint meet(Slot a, Slot b) noexcept:
     cdef Storage s = <Storage>a.where, t = <Storage>b.where
     return overlaps(<const char*>s.data, s.nbytes, <const char*>t.data, t.nbytes)
@@ -398,16 +411,25 @@ cdef object rebuild(object spec, Record rec, list roots):
     if spec[0] == "static":
         return spec[1]
     if spec[0] == "dict":
-        return dict(zip(spec[2], [rebuild(x, rec, roots) for x in spec[3]]))
+        return collected(spec[1], [rebuild(x, rec, roots) for x in spec[3]], spec[2])
     return collected(spec[1], [rebuild(x, rec, roots) for x in spec[2]])
 
 
-cdef object collected(object kind, list items):
+cdef object collected(object kind, list items, object names=None):
+    """A tuple, list or dictionary (of these names) of that type."""
     if kind is tuple:
         return tuple(items)
     if kind is list:
         return items
-    return kind(*items) if hasattr(kind, "_fields") else kind(items)
+    if kind is dict:
+        return dict(zip(names, items))
+    try:
+        if names is not None:
+            return kind(zip(names, items))
+        return kind(*items) if hasattr(kind, "_fields") else kind(items)
+    except Exception as error:
+        raise CompileError(f"{kind.__name__} cannot be made of its items again, as a compiled function does with what it takes "
+                           f"and returns ({error}); use a tuple, a list or a dictionary") from error
 
 
 cdef str difference(Record a, Record b):
@@ -428,6 +450,12 @@ cdef int on_call(Op op, int common, PyObject** ys, int nys, PyObject** xs, int n
     cdef int i
     if op.keeps_history:            # what it overwrites it does not read: that is no constant
         rec.operand(<Tensor>ys[0], True)
+    if op.shape == "MUTATE":        # ... and these read what they write
+        for i in range(nys):
+            rec.slot_of(<Tensor>ys[i], False)
+        if op.family == "multi" and not op.name.startswith("clip_"):
+            rec.begins |= not rec.planned
+            rec.planned = False
     for i in range(n):
         ins.append(None if xs[i] == NULL else rec.operand(<Tensor>xs[i], False))
     for i in range(nys):
@@ -464,6 +492,7 @@ cdef int on_gradient(Leaf leaf, bint read) except -1:
 
 cdef int on_plan(object plan) except -1:
     cdef Record rec = listening()
+    rec.planned = True
     if id(plan) not in rec.plans:
         rec.plans[id(plan)] = weakref.ref(plan), rec.known.get(id(plan), (<Plan>plan).changes)
     return 0
@@ -471,7 +500,9 @@ cdef int on_plan(object plan) except -1:
 
 cdef int on_module(object module) except -1:
     cdef Record rec = listening()
-    if id(module) not in rec.modules:
+    if not module.__dict__:         # it is just being made: nothing that the next call depends on
+        rec.young.add(id(module))
+    elif id(module) not in rec.modules and id(module) not in rec.young:
         module.__dict__["_watched"] = True
         rec.modules[id(module)] = (weakref.ref(module), snapshot(module))
     return 0

@@ -5,6 +5,7 @@ Imports the core and _backward_hooks.
 
 from itertools import count
 
+from fastgrad import _core
 from fastgrad._core.call import expect_hooks
 from fastgrad.nn._backward_hooks import BackwardCall
 
@@ -22,9 +23,11 @@ class RemovableHandle:
             hooks.clear()
         hooks[self.id] = hook
         hooks.update(later)
+        _core.module_changed()
 
     def remove(self):
         self._hooks.pop(self.id, None)
+        _core.module_changed()
 
     def __enter__(self):
         return self
