@@ -533,3 +533,16 @@ def test_filling_a_buffer_row_by_row_costs_a_row_each_in_backward():
     few = min(backward_time(500) for _ in range(5))
     many = min(backward_time(4000) for _ in range(5))
     assert many < 32 * few  # 8 times the rows; quadratic would be 64 times and more
+
+
+# ---- memory of NumPy -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", [-2, -1, 0, 1, 2])
+@pytest.mark.parametrize("write", [lambda t, o: t.add_(o), lambda t, o: t.copy_(o), lambda t, o: t.mul_(o).sub_(o)])
+def test_two_tensors_over_overlapping_parts_of_one_array(write, step):
+    a = np.arange(400.0)
+    values = fg.tensor(a)
+    write(values[10:390], values[10 + step : 390 + step])  # views of one tensor
+    write(fg.from_numpy(a[10:390]), fg.from_numpy(a[10 + step : 390 + step]))
+    assert a.tolist() == values.tolist()

@@ -157,13 +157,14 @@ cdef Tensor prepared(Op op, Tensor t, Tensor o, int i, uint64_t named):
     """Operand i as the kernel and the tape may see it: cast, and copied where the write would change it, or change what is
     saved of it."""
     cdef int want = wanted_dtype(op, i, t.dtype)
+    cdef bint shared = o.storage is t.storage
     cdef Tensor c
     if want >= 0 and o.dtype != want:
         return cast(o, want)
-    if o.storage is not t.storage:
+    if not shared and o.storage.owner is None and t.storage.owner is None:      # else both may lie in somebody else's memory
         return o
     exact = o.data == t.data and (o.layout is t.layout or same_place(o.layout, t.layout)) and op.elementwise
-    if named >> i & 1 or (not exact and meet(o, t)):
+    if (named >> i & 1 and shared) or ((named >> i & 1 or not exact) and meet(o, t)):
         c = alias(o)
         c.node, c.at, c.flags = o.node, o.at, o.flags & REQUIRES_GRAD
         copy_value(c)
@@ -192,7 +193,7 @@ cdef bint same_place(Layout a, Layout b) noexcept:
 
 
 cdef bint meet(Tensor a, Tensor b) noexcept:
-    """Whether two tensors of one storage may share a byte: whether their address ranges meet."""
+    """Whether two tensors may share a byte: whether their address ranges meet."""
     cdef char* a1 = last_byte(a)
     cdef char* b1 = last_byte(b)
     return a.layout.c.size > 0 and b.layout.c.size > 0 and <char*>a.data <= b1 and <char*>b.data <= a1
