@@ -1,8 +1,10 @@
 """`compile`: records a function and replays it. Imports the core."""
 
+import inspect
+import sys
 from functools import partial
 
-from fastgrad._core import compiled
+from fastgrad._core import CompileError, compiled
 
 
 @compiled.vectorcalled
@@ -10,8 +12,17 @@ class Compiled(compiled.Compiled):
     """What `compile` returns: call it as the function, or `run` it over a data set.
 
     `explain()` says what a call does, `programs` lists the programs, `records` and `replays` count calls, `why` says for
-    each program why the last call was not a replay of it.
+    each program why the last call was not a replay of it. Copied or pickled, it is the function that is: the copy records anew.
     """
+
+    def __reduce__(self):
+        where = sys.modules.get(self.__dict__.get("__module__"))
+        name = self.__dict__.get("__qualname__", "")
+        for part in name.split("."):
+            where = getattr(where, part, None)
+        if where is self:  # as a function is: by its name
+            return name
+        return type(self), (self.function, self.check, self.limit, self.fallback)
 
     def run(
         self,
@@ -115,4 +126,9 @@ def compile(function=None, *, check=0, limit=5, fallback=False):
     """
     if function is None:
         return partial(compile, check=check, limit=limit, fallback=fallback)
+    if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
+        raise CompileError(
+            f"{function.__qualname__} is a generator or a coroutine, of which a call runs nothing yet; compile a function that "
+            "returns its results"
+        )
     return Compiled(function, check, limit, fallback)

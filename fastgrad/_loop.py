@@ -100,6 +100,7 @@ def _of_loader(loader, plain):
 
 def run(step, args, source, epochs, callback, every, progress):
     """What `Compiled.run` does; args: the arguments before the batch."""
+    _core.forbid_recorded("run() of a compiled function")
     for name, value in (("epochs", epochs), ("every", 1 if every is None else every)):
         if type(value) is not int or value < 1:
             raise ValueError(f"run: {name} should be a positive integer, got {value!r}")

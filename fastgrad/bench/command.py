@@ -20,6 +20,7 @@ SECTIONS = {
     "derivatives": "gradients, Hessian-vector products, Jacobians",
     "memory": "peak memory of a training step",
     "data": "batches from memory",
+    "parallel": "two trainings at a time",
     "startup": "import, installed size, first step",
 }
 
