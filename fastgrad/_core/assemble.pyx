@@ -118,7 +118,7 @@ cdef dict build_sources(Program p, Record rec, Schedule s):
         raise MemoryError()
     for slot in rec.slots[:p.nargs]:
         p.extents[slot.index] = slot.nbytes
-    p.pairs = rec.key[5]
+    p.pairs = tuple([(*pair, distance) for pair, distance in zip(rec.key[5], rec.key[9])])
     return source
 
 

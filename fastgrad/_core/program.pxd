@@ -76,7 +76,7 @@ cdef class Program:
     cdef int recording, inference
     cdef int64_t changes            # module_changes() when the modules were last compared
     cdef list fresh_bytes, paths, targets, written, written_args, streams, optimizers, modules
-    cdef tuple pairs                # of memory from outside that meets, where one is written
+    cdef tuple pairs                # of memory from outside that meets, where one is written: (slot, slot, bytes between)
     cdef list outside               # (slot, Storage, written) where there are pairs
     cdef object spec
     cdef Generator drawn            # the default generator, where it draws from that

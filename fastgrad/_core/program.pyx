@@ -194,6 +194,7 @@ cdef class Program:
         cdef char* end
         cdef int64_t k, j
         cdef Py_ssize_t i
+        cdef Storage s
         if self.pairs:
             return None if self.same_pairs(args) else "arguments share memory with something else than when recorded"
         for k in range(self.nargs):
@@ -210,10 +211,21 @@ cdef class Program:
                 if j != k and overlaps(<const char*>(<Tensor>args[k]).data, self.extents[k],
                                        <const char*>(<Tensor>args[j]).data, self.extents[j]):
                     return "arguments share memory, and one is written"
+            for j in range(self.nhandles):
+                s = <Storage>self.handles[j].storage
+                if overlaps(<const char*>(<Tensor>args[k]).data, self.extents[k], <const char*>s.data, s.nbytes):
+                    return "an argument that is written shares memory with something from outside"
+        for i in range(len(self.paths)):
+            leaf, written = self.paths[i]
+            s = (<Leaf>leaf).grad.storage
+            for k in range(self.nargs):
+                if (written or k in self.written_args) and overlaps(
+                        <const char*>(<Tensor>args[k]).data, self.extents[k], <const char*>s.data, s.nbytes):
+                    return "an argument shares memory with a gradient, and one of them is written"
         return None
 
     cdef bint same_pairs(self, PyObject** args) except -1:
-        # Only whether arguments meet what they met, and nothing else, can differ; memory from outside is the same.
+        # Only whether arguments meet what they met, as they met it, can differ; memory from outside is the same.
         cdef list found = []
         cdef int64_t k, j
         cdef Tensor t, u
@@ -225,11 +237,11 @@ cdef class Program:
                 u = <Tensor>args[j]
                 if (k in self.written_args or j in self.written_args) and overlaps(
                         <const char*>t.data, self.extents[k], <const char*>u.data, self.extents[j]):
-                    found.append((j, k))
+                    found.append((j, k, <char*>t.data - <char*>u.data))
             for number, s, written in self.outside:
                 if (written or k in self.written_args) and overlaps(
                         <const char*>t.data, self.extents[k], <const char*>(<Storage>s).data, (<Storage>s).nbytes):
-                    found.append((k, number))
+                    found.append((k, number, <char*>(<Storage>s).data - <char*>t.data))
         return sorted(found) == sorted([pair for pair in self.pairs if pair[0] < self.nargs])
 
     # ---- replay --------------------------------------------------------------------------------------------------

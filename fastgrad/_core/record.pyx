@@ -268,10 +268,11 @@ cdef str first_difference(list slots, list calls, tuple key, list slots2, list c
                         f"keeping it there, pass a number as an argument")
         return "the modules that are called differ from call to call; make them outside"
     names = ("tensors", "operations", "tensors from outside", ".grad slots", "", "which tensors share memory", "",
-             "optimisers", "what an optimiser keeps, made anew each time (make the optimiser outside),")
+             "optimisers", "what an optimiser keeps, made anew each time (make the optimiser outside),",
+             "how far apart tensors lie that share memory")
     for name, x, y in zip(names, key, key2):
         if x != y:
-            return f"{name} differ{'s' if name.startswith('what') else ''} from call to call"
+            return f"{name} differ{'s' if name[:3] in ('wha', 'how') else ''} from call to call"
     return "nothing differs"
 
 

@@ -1,6 +1,6 @@
 # What a compiled function did in one call, as the program (program.pyx) reads it.
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from .record cimport *
 from .tensor cimport Leaf, Storage, Tensor
@@ -42,6 +42,7 @@ cdef class Record:
     cdef int judge(self) except -1
     cdef int look_again(self) except -1
     cdef tuple overlapping(self)
+    cdef int64_t distance(self, int a, int b) except? -1
     cdef int release(self) except -1
 
 cdef object collected(object kind, list items, object names=*)      # of a result's type

@@ -246,7 +246,7 @@ cdef class Record:
         overlapping = self.overlapping()
         self.state = (self.recording, self.inference, self.world,
                       tuple([(key, dict(snap).get("training")) for key, (_, snap) in self.modules.items()]),
-                      tuple([pair for pair in overlapping if pair[1] < len(self.aliases)]),
+                      tuple([(*pair, self.distance(pair[0], pair[1])) for pair in overlapping if pair[0] < len(self.aliases)]),
                       tuple([(key, (<GradSlot>g).entry) for key, g in self.grads.items()]))
         for h in self.handles.values():
             if h.leaf is not None:
@@ -263,6 +263,7 @@ cdef class Record:
             tuple(self.plans),
             # State that an optimiser made for itself is no side effect that repeats: the next call finds it.
             object() if self.begins and self.escaped else None,
+            tuple([self.distance(pair[0], pair[1]) for pair in overlapping]),
         )
         return None
 
@@ -380,6 +381,12 @@ cdef class Record:
                 if (a.written or b.written) and meet(a, b):
                     found.append((b.index, a.index))
         return tuple(found)
+
+    cdef int64_t distance(self, int a, int b) except? -1:
+        """Bytes from where one slot begins to where another does: how they meet says whether operands are copied."""
+        cdef Slot s = self.slots[a], t = self.slots[b]
+        return 0 if s.path is not None or t.path is not None else (
+            <char*>(<Storage>t.where).data - <char*>(<Storage>s.where).data)
 
     cdef object rebuilt(self, list roots):
         """The result of the recorded call, detached; `roots` are the caller's own argument tensors."""
