@@ -367,3 +367,90 @@ def test_arguments_that_overlap_by_another_number_of_rows(step):
         assert bits(h(ours[2:6], ours[at : at + 4])) == bits(written(theirs[2:6], theirs[at : at + 4])), i
         assert bits(ours) == bits(theirs), i
     assert h.replays >= 9
+
+
+# ---- what is said ----------------------------------------------------------------------------------------------------------
+
+
+class Thing:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda i: (Thing(), inputs(0)), r"argument 0 \(first\) is another Thing in each call"),
+        (lambda i: (inputs(0), {1, i}), r"argument 1 \(second\) is another set in each call"),
+        (lambda i: (inputs(0, i + 1), 2), r"argument 0 \(first\) keeps changing its shape"),
+        (lambda i: (inputs(0), i), r"argument 1 \(second\) keeps changing its value; .* 0-d tensor"),
+    ],
+    ids=["object", "set", "shape", "number"],
+)
+def test_calls_of_too_many_kinds_to_be_replayed_name_the_argument(make, words):
+    kept = []
+
+    def f(first, second, *, third=1):
+        return third * 2
+
+    h = compiled(f)
+
+    def calls(**named):
+        for i in range(20):
+            kept.append(make(i))
+            h(*kept[-1], **named)
+
+    with pytest.warns(UserWarning, match=rf"has recorded 17 calls, no two of one kind: {words}") as caught:
+        calls()
+    assert len(caught) == 1
+    h = compiled(f)
+    with pytest.warns(UserWarning, match=words):
+        calls(third=3)
+
+
+def test_a_named_argument_that_keeps_changing_is_named():
+    h = compiled(lambda x, k=0: x * k)
+
+    def calls():
+        for i in range(40):
+            h(inputs(0), k=i // 2)
+
+    with pytest.warns(UserWarning, match="has 17 programs: argument 'k' keeps changing its value"):
+        calls()
+
+
+def test_dictionaries_of_other_types():
+    def f(batch):
+        return type(batch)((key, value * 2) for key, value in batch.items())
+
+    agrees(f, lambda i: (collections.OrderedDict(b=inputs(i), a=inputs(i + 1)),))
+    refused(
+        lambda batch: batch,
+        "defaultdict cannot be made of its items",
+        args=lambda i: (collections.defaultdict(list, x=inputs(i)),),
+    )
+    net = nn.Linear(3, 2)
+    agrees(lambda x: net.state_dict(), lambda i: (inputs(i),))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda given: given["rows"].append(given["x"] * 2),
+        lambda given: given.pop("rows"),
+        lambda given: given.update(x=given["x"] * 2),
+        lambda given: given.update(y=1),
+        lambda given: given["rows"].reverse(),
+    ],
+    ids=["append", "pop", "exchange", "add", "reverse"],
+)
+def test_a_container_among_the_arguments_that_is_changed_is_refused(change):
+    def f(given):
+        change(given)
+        return inputs(0) * 2
+
+    refused(
+        f,
+        "changing a list or a dictionary that is an argument",
+        args=lambda i: ({"x": inputs(i), "rows": [inputs(i), 1]},),
+    )
+    agrees(lambda given: dict(given, y=given["x"] * 2), lambda i: ({"x": inputs(i), "rows": [inputs(i), 1]},))

@@ -260,3 +260,17 @@ class _Evaluating:
 
     def watch(self):
         return list(self.net.state_dict().values())
+
+
+def test_layers_with_parameters_made_inside_are_made_anew_in_each_replay():
+    def f(x):
+        inner = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+        return inner(x).detach(), inner[1].running_mean
+
+    h = compiled(f)
+    results = []
+    for function in (f, h):
+        fg.manual_seed(0)
+        results.append([bits(function(inputs(i))) for i in range(6)])
+    assert results[0] == results[1]
+    assert h.replays == 4

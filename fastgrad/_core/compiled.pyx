@@ -13,7 +13,7 @@ from .loop cimport Loop, Rows, steady
 from .program cimport Program
 from .record cimport Call
 from .recorder cimport Record, difference
-from .signature cimport Signature, call_signature, replaced
+from .signature cimport Signature, call_signature, replaced, unchanged
 from .tensor cimport *
 
 from .recorder import CompileError
@@ -195,7 +195,7 @@ cdef class Compiled:
         """Runs the function instead of its program, and compares."""
         rec, result, _ = self.run(args, kwargs, [], [], p.record)
         if (<Record>rec).key != p.key or (<Record>rec).escaped:
-            what = f"{(<Record>rec).escaped[0]} outlives the call" if (<Record>rec).escaped else difference(p.record, <Record>rec)
+            what = (<Record>rec).escaped[0] if (<Record>rec).escaped else difference(p.record, <Record>rec)
             raise CompileError(f"check: the program no longer describes the function: {what}")
         return result
 
@@ -205,14 +205,14 @@ cdef class Compiled:
         return before is not None and (<Record>before).key == rec.key
 
     cdef tuple run(self, tuple args, dict kwargs, list found, list signatures, Record expected=None):
-        """Runs the function under a recorder: (record, result, a Watcher of the run). The signature is left in `signatures`."""
+        """Runs the function under a recorder: (record, result, what a Watcher saw). The signature is left in `signatures`."""
         cdef list tensors = found
         cdef Record rec = Record.__new__(Record, self.fallback)
         cdef uint32_t bits = thread().special
-        cdef list passed
+        cdef list passed, aliases
         signatures.append(call_signature(args, kwargs, tensors))
-        passed = rec.arguments(tensors)
-        passed.reverse()
+        aliases = rec.arguments(tensors)
+        passed = aliases[::-1]
         given = replaced(args, passed), replaced(kwargs, passed)
         result = None
         watcher = Watcher()
@@ -225,20 +225,24 @@ cdef class Compiled:
                 watcher.stop()
                 thread().special = thread().special & ~<uint32_t>WATCHED | bits & WATCHED
             rec.end()
-            given = None            # an argument that is still alive has escaped
+            kernels = watcher.kernels()
+            watcher = None          # it holds the modules that were called
+            if not unchanged(given, (args, kwargs), aliases):
+                rec.refuse("changing a list or a dictionary that is an argument", "copy it first, and return what is new")
+            given = aliases = None  # an argument that is still alive has escaped
             rec.finish(result)
             if rec.escaped and (expected is not None or self.repeats(signatures[0], rec)):
                 rec.look_again()
         finally:
             rec.forget()
-        return rec, rec.rebuilt(tensors), watcher
+        return rec, rec.rebuilt(tensors), kernels
 
     cdef object recorded(self, tuple args, dict kwargs):
         cdef Record rec, before
         cdef list tensors = [], signatures = []
         cdef int count
         try:
-            rec, result, watcher = self.run(args, kwargs, tensors, signatures)
+            rec, result, kernels = self.run(args, kwargs, tensors, signatures)
         except CompileError as error:
             if not self.fallback or not signatures:
                 raise
@@ -252,21 +256,22 @@ cdef class Compiled:
         try:
             if self.repeats(signatures[0], rec):
                 if rec.escaped:
-                    self.refuse(f"a side effect: {rec.escaped[0]} outlives the call or is changed by it; return it, or copy_() "
-                                f"it into a buffer that stays")
+                    self.refuse(f"a side effect: {rec.escaped[0]}")
                     return result
                 if rec.loose is not None:
                     self.refuse(rec.loose)
                     return result
-                located(rec, watcher.kernels())
+                located(rec, kernels)
                 self.add(signatures[0], rec)
                 del self.seen[key]
             elif count + 1 >= self.limit:
                 self.refuse(f"{self.limit} calls, no two consecutive ones alike: {difference(before, rec)}")
             else:
-                if len(self.seen) >= MOST:
-                    self.seen.clear()
                 self.seen[key] = rec, count + 1
+                if len(self.seen) > (MOST if self.kept else MANY):
+                    self.warn(f"has recorded {len(self.seen)} calls, no two of one kind", [key for key, _ in self.seen])
+                    if len(self.seen) > MOST:
+                        self.seen.clear()
         finally:
             rec.release()
             self.last = rec
@@ -278,9 +283,15 @@ cdef class Compiled:
         p.record = rec
         p.signature = s
         self.kept = [p, *[other for other in self.kept if not (<Program>other).dead]][:MOST]
-        if len(self.kept) > MANY and not self.warned:
+        if len(self.kept) > MANY:
+            self.warn(f"has {len(self.kept)} programs", [(<Program>other).signature.key for other in self.kept])
+        return 0
+
+    cdef int warn(self, str what, list keys) except -1:
+        """Once: that calls are too many kinds to be replayed, and which argument makes them so."""
+        if not self.warned:
             self.warned = True
-            warnings.warn(f"{self!r} has {len(self.kept)} programs: {changing(self.kept)}", stacklevel=3)
+            warnings.warn(f"{self!r} {what}: {changing(keys, self.function)}", stacklevel=3)
         return 0
 
     cdef object give_up(self, str message, tuple args, dict kwargs):
@@ -333,14 +344,36 @@ cdef int located(Record rec, list kernels) except -1:
     return 0
 
 
-cdef str changing(list programs):
-    """In words, what differs between the signatures of one function's programs."""
-    cdef list arguments = [(<Program>p).signature.items for p in programs]
-    for k in range(min([len(a) for a in arguments])):
-        if len({(<Signature>a[k]).key for a in arguments}) > 1:
-            return (f"argument {k} keeps changing its shape, dtype or (if it is no tensor) its value; pass a number that changes "
-                    f"as a 0-d tensor")
+cdef str changing(list keys, object function):
+    """In words, which argument differs between signatures with these keys, and what to do."""
+    cdef list calls = [by_place(key) for key in keys]
+    names = getattr(getattr(function, "__code__", None), "co_varnames", ())
+    shift = 1 if hasattr(function, "__self__") else 0       # of a bound method the object is no argument
+    for place in calls[0]:
+        found = {call.get(place) for call in calls}
+        if len(found) == 1:
+            continue
+        first = calls[0][place]
+        name = f"argument {place!r}"
+        if type(place) is int and place + shift < len(names):
+            name = f"argument {place} ({names[place + shift]})"
+        if first[0] == "tensor":
+            return f"{name} keeps changing its shape, layout or dtype; pad it, or cut it, to a few sizes"
+        if type(first[0]) is type and first[0] is not int and type(first[1]) is int:
+            return (f"{name} is another {first[0].__name__} in each call, and is compared as an object; pass the tensors and "
+                    f"numbers that are in it, in tuples, lists and dictionaries")
+        return f"{name} keeps changing its value; pass a number that changes as a 0-d tensor"
     return "what it uses from outside keeps changing"
+
+
+cdef dict by_place(object key):
+    """The keys of the arguments, by position or name; from that of a call's signature."""
+    keywords, whole = key
+    found = dict(enumerate((whole[1][0] if keywords else whole)[1]))
+    if keywords:
+        _, (_, names), items = whole[1][1]
+        found.update(zip([name for _, name in names], items))
+    return found
 
 
 # ---- the call ------------------------------------------------------------------------------------------------------

@@ -506,9 +506,7 @@ cdef class Program:
         if spec[0] == "static":
             return spec[1]
         items = [self.rebuilt(x, args) for x in spec[2]]
-        if spec[0] == "dict":
-            return dict(zip(spec[3], items))
-        return collected(spec[1], items)
+        return collected(spec[1], items, spec[3])
 
     def explain(self):
         """What a replay does, as text: a line for each call of a kernel, with what it costs and the line that asked for it."""

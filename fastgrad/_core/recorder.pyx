@@ -35,6 +35,8 @@ class CompileError(RuntimeError):
 
 # ---- the record ----------------------------------------------------------------------------------------------------
 
+cdef str OUTLIVES = "outlives the call; return it, or copy_() it into a buffer that stays"
+
 cdef int active = 0             # records under way, of all threads
 
 
@@ -340,7 +342,7 @@ cdef class Record:
                 o = g.final
                 held[o.slot] = held.get(o.slot, 0) + 1
                 if Py_REFCNT(<void*>g.leaf.grad) > 1:
-                    self.escaped.append("the tensor in a .grad slot")
+                    self.escaped.append(f"the tensor in a .grad slot {OUTLIVES}")
         for s in self.slots:
             expected = held.get(s.index, 0) + (1 if s.index in self.kept else 0)
             if s.kind == ARGUMENT:
@@ -348,23 +350,26 @@ cdef class Record:
             if s.kind == EXTERNAL or (s.note and not lives(s.note)):
                 continue
             if Py_REFCNT(s.where) > expected:
-                self.escaped.append("an argument, or a view of one," if s.kind == ARGUMENT
-                                    else f"the tensor made at {line_text(s.line)}")
+                what = "an argument, or a view of one," if s.kind == ARGUMENT else f"the tensor made at {line_text(s.line)}"
+                self.escaped.append(f"{what} {OUTLIVES}")
         for h in self.handles.values():
             t = h.ref()
             if t is not None and t.node is not None and not t.node.state & N_LEAF:
                 self.refuse(f"using a tensor of shape {tuple(t.shape)} from outside that has a history", "detach() it")
             elif t is not None and (t.storage is not h.storage or t.layout is not h.layout
                                     or ((t.flags & REQUIRES_GRAD) != 0) != h.required):
-                self.escaped.append(f"a change of a tensor of shape {tuple(t.shape)} from outside (its requires_grad or memory)")
+                self.escaped.append(f"a tensor of shape {tuple(t.shape)} from outside has another requires_grad, or other "
+                                    f"memory, after the call; change that outside")
             t = None
         for module, snap in self.modules.values():
             if module() is not None and snapshot(module()) != snap:
-                self.escaped.append(f"an attribute of a module, {changed_name(snap, snapshot(module()))},")
+                self.escaped.append(f"an attribute of a module, {changed_name(snap, snapshot(module()))}, is changed by the "
+                                    f"call; change it outside, or copy_() into a buffer")
         for ref, number in self.plans.values():
             plan = ref()
             if plan is not None and (plan.changes != number or not plan.holds()):
-                self.escaped.append("a hyperparameter of an optimiser, as a scheduler's step() sets it,")
+                self.escaped.append("a hyperparameter of an optimiser is set by the call, as by a scheduler's step(); set it "
+                                    "outside")
             plan = None
         return 0
 

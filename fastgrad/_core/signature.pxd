@@ -20,4 +20,5 @@ cdef class Signature:
 
 cdef Signature call_signature(tuple args, dict kwargs, list tensors)    # `tensors`: gets those in the arguments
 cdef object replaced(object x, list tensors)        # x with these for its tensors
+cdef bint unchanged(object x, object y, list tensors) except -1     # of replaced(y, ...): that nobody put anything else into it
 cdef int tensors_of(object x, list found) except -1

@@ -104,11 +104,11 @@ cdef Signature signature(object x, list tensors):
         s.kind = ITEMS
         s.items = [signature(item, tensors) for item in x]
         s.key = (s.type, tuple([(<Signature>item).key for item in s.items]))
-    elif type(x) is dict:
+    elif isinstance(x, dict):
         s.kind = DICT
         s.names = tuple(x)
         s.items = [signature(item, tensors) for item in x.values()]
-        s.key = (dict, frozen(s.names), tuple([(<Signature>item).key for item in s.items]))
+        s.key = (s.type, frozen(s.names), tuple([(<Signature>item).key for item in s.items]))
     elif isinstance(x, np.ndarray):
         raise CompileError("an argument of a compiled function is a NumPy array, whose values would be frozen; pass "
                            "fastgrad.from_numpy(array)")
@@ -132,9 +132,33 @@ cdef object replaced(object x, list tensors):
         return tensors.pop()
     if isinstance(x, (tuple, list)):
         return collected(type(x), [replaced(item, tensors) for item in x])
-    if type(x) is dict:
-        return {key: replaced(item, tensors) for key, item in x.items()}
+    if isinstance(x, dict):
+        return collected(type(x), [replaced(item, tensors) for item in x.values()], list(x))
     return x
+
+
+cdef bint unchanged(object x, object y, list tensors) except -1:
+    cdef list left = tensors[::-1]
+    return same_items(x, y, left)
+
+
+cdef bint same_items(object x, object y, list tensors) except -1:
+    if type(y) is Tensor:
+        return x is tensors.pop()
+    if type(x) is not type(y):
+        return False
+    if not isinstance(y, (tuple, list, dict)):
+        return x is y
+    if len(x) != len(y):
+        return False
+    if isinstance(y, dict):
+        if list(x) != list(y):
+            return False
+        x, y = x.values(), y.values()
+    for a, b in zip(x, y):
+        if not same_items(a, b, tensors):
+            return False
+    return True
 
 
 cdef int tensors_of(object x, list found) except -1:
@@ -144,7 +168,7 @@ cdef int tensors_of(object x, list found) except -1:
     elif isinstance(x, (tuple, list)):
         for item in x:
             tensors_of(item, found)
-    elif type(x) is dict:
+    elif isinstance(x, dict):
         for item in x.values():
             tensors_of(item, found)
     return 0
