@@ -345,6 +345,15 @@ def test_tensors_that_results_share_memory_with_are_not_kept():
         assert [k() for k in kept] == [None, None]
 
 
+def test_a_rate_that_is_set_to_what_it_was_is_no_change():
+    class Setting(Net):
+        def step(self, x, y):
+            self.opt.param_groups[0]["lr"] = 0.1
+            return super().step(x, y)
+
+    same(made(Setting), records=3)
+
+
 # ---- the dictionaries of an optimiser ----------------------------------------------------------------------------------
 
 

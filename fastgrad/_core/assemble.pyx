@@ -10,7 +10,8 @@ from .fuse cimport Group
 from .memory cimport exact_storage, foreign_storage
 from .program cimport PyWeakReference, Program, Result, Target, bind_t, handle_t, own_t, range_t
 from .random cimport current
-from .record cimport CONSTANT, EXTERNAL, Call, GradSlot, Handle, Operand, Slot, draws, layout_bytes, module_changes
+from .record cimport (
+    CONSTANT, DISTANCES, EXTERNAL, PAIRS, Call, GradSlot, Handle, Operand, Slot, draws, layout_bytes, module_changes)
 from .recorder cimport Record
 from .schedule cimport Schedule, members, schedule
 from .tensor cimport *
@@ -71,7 +72,7 @@ cdef Program assembled(Record rec):
             p.kept.append(slot.storage)
             if slot.written:
                 p.written.append(slot.storage)
-            if rec.key[5]:
+            if rec.key[PAIRS]:
                 p.outside.append((slot.index, slot.storage, slot.written))
     build_ranges(p)
     return p
@@ -118,7 +119,7 @@ cdef dict build_sources(Program p, Record rec, Schedule s):
         raise MemoryError()
     for slot in rec.slots[:p.nargs]:
         p.extents[slot.index] = slot.nbytes
-    p.pairs = tuple([(*pair, distance) for pair, distance in zip(rec.key[5], rec.key[9])])
+    p.pairs = tuple([(*pair, distance) for pair, distance in zip(rec.key[PAIRS], rec.key[DISTANCES])])
     return source
 
 

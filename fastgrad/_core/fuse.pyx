@@ -13,7 +13,7 @@ cimport cython
 from libc.stdint cimport int64_t
 
 from .memory cimport Layout, dense_layout, strided_layout
-from .record cimport EXTERNAL, PRODUCT, Call, Operand, Slot, alike, draws, may_fail, slots_of
+from .record cimport EXTERNAL, PAIRS, PRODUCT, Call, Operand, Slot, alike, draws, may_fail, slots_of
 from .recorder cimport Record
 from .tensor cimport *
 
@@ -167,7 +167,7 @@ cdef list fused(Record rec, list calls, list others, set survivors):
     cdef Group g
     cdef list items = []
     cdef dict open = {}             # shape -> position of the last group of that shape
-    meeting = {k for pair in rec.key[5] for k in pair}
+    meeting = {k for pair in rec.key[PAIRS] for k in pair}
     for c in calls:
         touched = slots_of(c, 0, len(c.operands))
         outs = slots_of(c, 0, c.nout)

@@ -64,6 +64,12 @@ cdef class GradSlot:
     cdef Tensor found               # FULL: what was there
     cdef object final               # after finish: None, "same", or an Operand
 
+cdef enum:                          # where in a record's key
+    RESULT = 4
+    PAIRS = 5                       # of slots that share memory where one is written
+    MODULES = 6
+    DISTANCES = 9                   # of the pairs
+
 cdef bint may_fail(Call c)              # whether its kernel may answer with an error
 cdef bint draws(Call c)                 # random numbers
 cdef set slots_of(Call c, int begin, int end)

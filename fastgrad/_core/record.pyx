@@ -276,11 +276,6 @@ cdef str first_difference(list slots, list calls, tuple key, list slots2, list c
     return "nothing differs"
 
 
-cdef enum:              # where in a record's key
-    RESULT = 4
-    MODULES = 6
-
-
 cdef str another_turn(list calls, list calls2):
     """In words, where one call went on to another operation than the call before; None where both ran the same ones."""
     cdef Call c, d

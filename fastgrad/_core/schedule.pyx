@@ -13,7 +13,7 @@ from libc.stdint cimport int64_t
 from .epilogue cimport joined
 from .fuse cimport Group, fused
 from .place cimport place
-from .record cimport CONSTANT, EMPTY, EXTERNAL, FULL, PRODUCT, Call, GradSlot, Operand, Slot, draws, may_fail, slots_of
+from .record cimport CONSTANT, EMPTY, EXTERNAL, FULL, PAIRS, PRODUCT, Call, GradSlot, Operand, Slot, draws, may_fail, slots_of
 from .recorder cimport Record
 from .simplify cimport folded, simplified
 from .tensor cimport *
@@ -107,7 +107,7 @@ cdef tuple committed(Record rec, list calls):
     cdef dict owner = {k: k for k in range(len(rec.slots))}
     cdef set touched = set(), written = set(), w, r
     cdef list main = [], commit = []
-    for a, b in rec.key[5]:
+    for a, b in rec.key[PAIRS]:
         one, other = owner[a], owner[b]
         owner = {k: one if v == other else v for k, v in owner.items()}
     for c in reversed(calls):

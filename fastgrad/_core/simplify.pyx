@@ -6,7 +6,7 @@ Only calls on memory that is written once, or never, are looked at: such a slot 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t
 
-from .record cimport CONSTANT, PRODUCT, Call, Operand, Slot, draws, layout_bytes, slots_of
+from .record cimport CONSTANT, PAIRS, PRODUCT, Call, Operand, Slot, draws, layout_bytes, slots_of
 from .recorder cimport Record
 from .tensor cimport *
 
@@ -20,7 +20,7 @@ cdef set values(Record rec, list calls):
     cdef Call c
     cdef Slot s
     cdef dict writes = {}
-    meeting = {k for pair in rec.key[5] for k in pair}
+    meeting = {k for pair in rec.key[PAIRS] for k in pair}
     for c in calls:
         for k in slots_of(c, 0, c.nout):
             writes[k] = writes.get(k, 0) + (1 if k not in slots_of(c, c.nout, len(c.operands)) else 2)
