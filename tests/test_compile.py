@@ -205,6 +205,18 @@ def test_a_replay_that_fails_leaves_everything_as_it_was_but_what_it_cleared_and
     assert bits(net.watch()) == bits(other.watch())
 
 
+def test_a_wrong_label_is_named_in_a_call_that_is_recorded():
+    net, other = Net(), Net()
+    h = compiled(net.step)
+    for i in range(12):
+        if i in (0, 1, 2):
+            with pytest.raises(IndexError, match="label 5, at position 2, is out of range"):
+                h(inputs(i), fg.tensor([0, 1, 5, 0]))
+        assert bits(h(inputs(i), labels(i))) == bits(other.step(inputs(i), labels(i)))
+        assert bits(net.watch()) == bits(other.watch())
+    assert h.replays >= 8
+
+
 def test_a_learning_rate_set_between_calls():
     def schedule(i, net):
         net.opt.param_groups[0]["lr"] = 0.1 * 0.9**i

@@ -4,7 +4,7 @@ attrs: axis, that of the classes; mode, the reduction; i[0], the label to ignore
 """
 
 from cpython.object cimport PyObject
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint32_t
 from libc.string cimport memcpy
 
 from .elementwise cimport where
@@ -192,7 +192,14 @@ cdef object label_loss(Op o, Tensor x, Tensor labels, Tensor weight, object igno
 
 
 cdef int raise_label(Op o, Tensor labels, int64_t classes, int64_t ignored) except -1:
-    for k, label in enumerate(labels.reshape(-1).tolist()):
+    cdef fg_thread* here = thread()
+    cdef uint32_t recorded = here.special & RECORDED
+    here.special &= ~recorded           # what is read for a message is not frozen
+    try:
+        values = labels.reshape(-1).tolist()
+    finally:
+        here.special |= recorded
+    for k, label in enumerate(values):
         if label != ignored and not 0 <= label < classes:
             raise IndexError(
                 f"{o.name}: label {label}, at position {k}, is out of range: there are scores for {classes} classes, 0 to "

@@ -187,7 +187,8 @@ cdef int warn_unspent(list params) except -1:
 
 
 cdef bint same_items(list a, list b) noexcept:
-    return len(a) == len(b) and memcmp(PySequence_Fast_ITEMS(a), PySequence_Fast_ITEMS(b), len(a) * sizeof(void*)) == 0
+    cdef size_t nbytes = len(a) * sizeof(void*)
+    return len(a) == len(b) and (nbytes == 0 or memcmp(PySequence_Fast_ITEMS(a), PySequence_Fast_ITEMS(b), nbytes) == 0)
 
 
 cdef class Plans:
@@ -203,7 +204,9 @@ cdef class Plans:
         return any([p is plan for p in self.plans])
 
     def put(self, Py_ssize_t k, plan, list params not None):
-        """Keeps a plan, or None, for group k, whose parameters have just been stepped."""
+        """Keeps a plan, or None, for group k, whose parameters have just been stepped without one."""
+        if thread().special & RECORDED:
+            slots.record_plan(None)
         while len(self.plans) <= k:
             self.plans.append(None)
             self.spent.append(Spent())

@@ -18,8 +18,7 @@ cdef class Record:
     cdef str loose                  # memory from outside that no tensor there holds any more
     cdef tuple key
     cdef object spec, state
-    cdef bint planned               # the step that is about to run has a plan
-    cdef bint begins                # an optimiser took a step without one: it may have made state
+    cdef bint begins                # an optimiser took a step without a plan: it may have made state
     cdef bint lenient
     cdef int recording, inference
 

@@ -465,9 +465,6 @@ cdef int on_call(Op op, int common, PyObject** ys, int nys, PyObject** xs, int n
     if op.shape == "MUTATE":        # ... and these read what they write
         for i in range(nys):
             rec.slot_of(<Tensor>ys[i], False)
-        if op.family == "multi" and not op.name.startswith("clip_"):
-            rec.begins |= not rec.planned
-            rec.planned = False
     for i in range(n):
         ins.append(None if xs[i] == NULL else rec.operand(<Tensor>xs[i], False))
     for i in range(nys):
@@ -504,8 +501,9 @@ cdef int on_gradient(Leaf leaf, bint read) except -1:
 
 cdef int on_plan(object plan) except -1:
     cdef Record rec = listening()
-    rec.planned = True
-    if id(plan) not in rec.plans:
+    if plan is None:
+        rec.begins = True
+    elif id(plan) not in rec.plans:
         rec.plans[id(plan)] = weakref.ref(plan), rec.known.get(id(plan), (<Plan>plan).changes)
     return 0
 

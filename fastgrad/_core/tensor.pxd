@@ -198,7 +198,7 @@ cdef struct slots_t:
     int (*record_scratch)(int64_t nbytes) except -1     # that it has asked for
     int (*record_operand)(Tensor t) except -1           # whose memory another Tensor is about to share
     int (*record_gradient)(Leaf leaf, bint read) except -1      # whose .grad is about to be read or only replaced
-    int (*record_plan)(object plan) except -1           # of an optimiser, that is about to step
+    int (*record_plan)(object plan) except -1           # of an optimiser, that is about to step; None: one stepped without
     int (*record_module)(object module) except -1       # that is being called
     int (*record_door)(Tensor t, str what) except -1    # whose value is about to reach Python
     # of levels: operands that are batches or have tangents
