@@ -117,12 +117,21 @@ cdef class Compiled:
             if self.check and (p.replays + 1) % self.check == 0:
                 p.replays += 1
                 return (self.checked(p, args, kwargs),)
-            if p.enter() and p.failing(tensors) is not None:
-                p.leave()
-                return (self(*args, **kwargs),)
-            return (self.entered(p, tensors),)
+            if not p.enter() or self.still(p, tensors):
+                return (self.entered(p, tensors),)
+            return (self(*args, **kwargs),)
         finally:
             PyMem_Free(tensors)
+
+    cdef bint still(self, Program p, PyObject** tensors) except -1:
+        """Whether an entered program describes the call after another thread ran it; if not, it is left."""
+        cdef bint describes = False
+        try:
+            describes = p.failing(tensors) is None
+        finally:
+            if not describes:
+                p.leave()
+        return describes
 
     cdef object entered(self, Program p, PyObject** tensors):
         """The result of a replay on these tensors; lets the next thread in."""
