@@ -23,8 +23,15 @@ LIMITS = {
             "32 x 784-128-10, AdamW, fastgrad compiled loop",
         ),
         "timed one by one in a running step, the two products of the first layer are all of it: 37.5 and 40.5 us on a weight "
-        "of [128, 784], against 31.9 and 35.4 on the floor's of [784, 128]; mostly between 1.10 and 1.15, in some processes "
-        "up to 1.3, where an eager step is slower too",
+        "of [128, 784], against 31.9 and 35.4 on the floor's of [784, 128]; between 1.10 and 1.15 beside few contenders, "
+        "up to 1.3 in a process that runs all of them: 94 to 119 us from process to process, whatever the addresses modulo "
+        "a page",
+    ),
+    "64 x 64-64-10, SGD, fastgrad": (
+        "from run to run between 1.42 and 1.63: counted, a step is 261,000 instructions where a compiled one is 238,000"
+    ),
+    "two threads, 1 x 4-64-64-2, SGD": (
+        "from run to run between 1.59 and 1.90: what makes the net, records the first calls and begins a stretch holds the GIL"
     ),
     "Hv of 64 x 64-64-10, fastgrad": (
         "profiled, its products take 2.2 times the operations of the gradient's (2.8 against 1.3 million), in 27 calls of "
