@@ -7,11 +7,12 @@ import weakref
 
 import numpy as np
 import pytest
+from fastgrad._core.plan import Clock, Noted
 
 import fastgrad as fg
 from fastgrad import nn, optim
 
-from .compiling import Net, bits, compiled, inputs, made, same
+from .compiling import ClearingAtTheEnd, Net, Scale, bits, compiled, inputs, made, same
 
 F = nn.functional
 
@@ -32,14 +33,7 @@ class Frozen(Net):
 
 
 class Clearing(Frozen):
-    """A step that clears the gradients after it has used them."""
-
-    def step(self, x, y):
-        loss = F.cross_entropy(self(x), y)
-        loss.backward()
-        self.opt.step()
-        self.opt.zero_grad()
-        return loss
+    step = ClearingAtTheEnd.step
 
 
 class Adding(Frozen):
@@ -129,7 +123,6 @@ CHANGES = {
     "a group exchanged for a plain dictionary": exchanged_group,
     "state": lambda net: net.opt.state[net.w1].__setitem__("exp_avg", fg.ones_like(net.w1)),
     "state that is gone": lambda net: net.opt.state[net.w1].__delitem__("exp_avg") if net.opt.state[net.w1] else None,
-    "the last of a state": lambda net: net.opt.state[net.w1].popitem() if net.opt.state[net.w1] else None,
     "all state": lambda net: setattr(net.opt, "state", {}),
     "loaded state": lambda net: net.opt.load_state_dict(copy.deepcopy(net.opt.state_dict())),
     "data": halve,
@@ -307,13 +300,8 @@ def test_wrong_arguments_raise_what_the_function_raises():
 
 
 def test_a_method_of_each_object():
-    class Model:
-        def __init__(self, k):
-            self.w = fg.full((3,), float(k))
-
-        @fg.compile
-        def scaled(self, x):
-            return x * self.w
+    class Model(Scale):
+        scaled = fg.compile(Scale.scaled.function)
 
     a, b = Model(2), Model(3)
     bound = b.scaled
@@ -366,6 +354,27 @@ def test_groups_are_dictionaries():
     assert group["lr"] == 0.05
     loaded = pickle.loads(pickle.dumps(net.opt))
     assert {**loaded.param_groups[0], "params": 0} == {**group, "params": 0}
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda d: d.__setitem__("a", 1),
+        lambda d: d.__delitem__("a"),
+        lambda d: d.__ior__({"a": 1}),
+        lambda d: d.clear(),
+        lambda d: d.pop("a"),
+        lambda d: d.popitem(),
+        lambda d: d.setdefault("b", 1),
+        lambda d: d.update(a=1),
+    ],
+)
+def test_every_write_into_a_dictionary_of_an_optimiser_is_noted(write):
+    noted, plain = Noted(Clock()), {"a": 0}
+    noted.update(plain)
+    before = noted.clock.time
+    write(noted), write(plain)
+    assert noted.clock.time > before and noted == plain
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda pair: pickle.loads(pickle.dumps(pair))])

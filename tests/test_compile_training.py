@@ -8,7 +8,7 @@ import fastgrad as fg
 from fastgrad import nn, optim
 from fastgrad.utils.data import DataLoader, TensorDataset
 
-from .compiling import Net, bits, compiled, inputs, labels, made
+from .compiling import ClearingAtTheEnd, Net, bits, compiled, inputs, labels, made
 
 F = nn.functional
 
@@ -94,15 +94,6 @@ class Clearing(Net):  # every way in which a gradient may be None
         loss = F.cross_entropy(self(x), y)
         loss.backward()
         self.opt.step()
-        return loss
-
-
-class ClearingAtTheEnd(Net):
-    def step(self, x, y):
-        loss = F.cross_entropy(self(x), y)
-        loss.backward()
-        self.opt.step()
-        self.opt.zero_grad()
         return loss
 
 

@@ -6,7 +6,7 @@ from .multi cimport Step
 from .tensor cimport Tensor
 
 cdef class Clock:
-    cdef uint64_t time
+    cdef readonly uint64_t time
 
 cdef class Noted(dict):
     cdef readonly Clock clock
