@@ -345,6 +345,17 @@ def test_a_rate_that_is_set_to_what_it_was_is_no_change():
 # ---- the dictionaries of an optimiser ----------------------------------------------------------------------------------
 
 
+def test_groups_that_are_assigned_are_the_list_that_was_given():
+    net = Net(adam)
+    groups = [{**group} for group in net.opt.param_groups]
+    net.opt.param_groups = groups
+    assert net.opt.param_groups is groups
+    groups[0]["lr"] = 0.0
+    before = bits(net.w1)
+    net.step(inputs(0), fg.tensor([0, 1, 0, 1]))
+    assert bits(net.w1) == before
+
+
 def test_groups_are_dictionaries():
     net = Net(adam)
     group = net.opt.param_groups[0]

@@ -71,7 +71,7 @@ class Optimizer:
 
     @param_groups.setter
     def param_groups(self, groups):
-        self._groups = list(groups)
+        self._groups = groups if type(groups) is list else list(groups)
         self._clock.tick()
 
     def add_param_group(self, param_group):
